@@ -1,0 +1,169 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using PciPass.Core;
+using PciPass.Core.Rules;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>The four commands that change the host: hide, unhide, attach and detach. They differ in the request only.</summary>
+static class ChangeCommand
+{
+    static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
+
+    public static Command CreateHide(Session session) =>
+        Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them. Holds until the host restarts.");
+
+    public static Command CreateUnhide(Session session) =>
+        Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before.");
+
+    public static Command CreateAttach(Session session) =>
+        Create(session, Verb.Attach, withGuest: true, "Plug functions into a running guest, hiding them from the host first where needed.");
+
+    public static Command CreateDetach(Session session) =>
+        Create(session, Verb.Detach, withGuest: true, "Take functions out of a guest. Those that attach took from the host go back to their drivers; those that were hidden before stay hidden.");
+
+    static Command Create(Session session, Verb verb, bool withGuest, string description)
+    {
+        // One argument for both: the parser would give the last word to the functions.
+        var words = withGuest
+            ? new Argument<string[]>("DEV... GUEST") { Description = "Functions (09:00.0, eth1, nvme0n1), then the guest's name.", Arity = new ArgumentArity(2, 1000) }
+            : Options.Devices();
+        var accept = Options.Accept();
+        var dryRun = Options.DryRun();
+        var json = Options.Json();
+        var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, dryRun, json };
+        if (verb is Verb.Hide or Verb.Attach)
+            command.Add(accept);
+        command.SetAction(parsed =>
+        {
+            var all = parsed.GetValue(words)!;
+            var codes = verb is Verb.Hide or Verb.Attach ? Codes(parsed.GetValue(accept)) : [];
+            return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes, parsed.GetValue(dryRun), parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    /// <exception cref="UsageError">A code that no rule has.</exception>
+    public static ImmutableSortedSet<string> Codes(string[]? accept)
+    {
+        foreach (var code in accept ?? [])
+        {
+            if (!Catalogue.All.Any(rule => rule.Code == code))
+                throw new UsageError($"\"{code}\" is no code of a risk", "--accept takes the code that a refusal shows in brackets", "pcipass rules     lists them all");
+        }
+        return [.. accept ?? []];
+    }
+
+    static int Run(Session session, Verb verb, string[] words, GuestName? guest, ImmutableSortedSet<string> accepted, bool dryRun, bool json)
+    {
+        if (dryRun)
+        {
+            var seen = session.Read();
+            var would = Planner.Plan(seen, new Request(verb, Session.Find(seen, words), guest, accepted));
+            return WritePlan(session, would, json);
+        }
+        if (session.Host.Caller.UserId != 0)
+        {
+            Messages.Write(session.Terminal, $"only root can {verb.ToString().ToLowerInvariant()} functions", "not-root",
+                $"this is user {session.Host.Caller.UserName}", "the same with sudo; --dry-run needs no root");
+            return ExitCode.Refused;
+        }
+
+        // From the lock on, nobody else plans or acts: what the snapshot shows stays true but for what others do by hand.
+        using var held = session.Journal.Lock(LockDeadline);
+        RecoverCommand.RecoverInterrupted(session);
+        var snapshot = session.Read();
+        var plan = Planner.Plan(snapshot, new Request(verb, Session.Find(snapshot, words), guest, accepted));
+        if (plan.IsRefused)
+            return WritePlan(session, plan, json);
+        Messages.WriteWarnings(session.Terminal, plan);
+        if (plan.Steps.IsEmpty)
+        {
+            if (json)
+                Json.Write(session, JsonPlan.Of(plan), JsonShapes.Default.JsonPlan);
+            else
+                session.Terminal.Output.WriteLine($"nothing to do: {string.Join(", ", plan.Request.Functions)} {(plan.Request.Functions.Length == 1 ? "is" : "are")} as wished");
+            return ExitCode.Done;
+        }
+        var outcome = new Executor(session.Host, session.Journal, json ? null : act => session.Terminal.Errors.WriteLine($"  {act}")).Run(snapshot, plan);
+        return WriteOutcome(session, outcome, json);
+    }
+
+    static int WritePlan(Session session, Plan plan, bool json)
+    {
+        if (json)
+        {
+            Json.Write(session, JsonPlan.Of(plan), JsonShapes.Default.JsonPlan);
+        }
+        else if (plan.IsRefused)
+        {
+            Messages.WriteRefusals(session.Terminal, plan);
+        }
+        else
+        {
+            Messages.WriteWarnings(session.Terminal, plan);
+            if (plan.Steps.IsEmpty)
+                session.Terminal.Output.WriteLine("nothing would be done: everything is as wished");
+            foreach (var (number, step) in plan.Steps.Index())
+                session.Terminal.Output.WriteLine($"{number + 1,2}. {step.Text,-44} {step.Sentence}");
+        }
+        return plan.IsRefused ? ExitCode.Refused : ExitCode.Done;
+    }
+
+    /// <summary>Tells how an operation came out, from what the host shows now.</summary>
+    public static int WriteOutcome(Session session, Outcome outcome, bool json)
+    {
+        var operation = outcome.Operation;
+        var snapshot = session.Read();
+        if (json)
+        {
+            Json.Write(session, JsonOutcome.Of(snapshot, outcome), JsonShapes.Default.JsonOutcome);
+        }
+        else
+        {
+            switch (outcome.Result)
+            {
+                case Result.Done:
+                    foreach (var address in operation.Request.Functions)
+                        session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
+                    break;
+                case Result.Undone:
+                    Messages.Write(session.Terminal, $"{operation.Request.VerbName} failed and was undone", "undone", string.Join("\n       ", outcome.Errors), "");
+                    foreach (var step in outcome.Undone)
+                        session.Terminal.Errors.WriteLine($"undone: {step.Sentence}");
+                    foreach (var address in operation.Request.Functions)
+                        session.Terminal.Errors.WriteLine($"now:    {NowText(snapshot, address)}");
+                    break;
+                case Result.Pending:
+                    Messages.Write(session.Terminal, $"{operation.Request.VerbName} waits for the guest", "pending", outcome.Errors[^1],
+                        "pcipass recover     goes on once the guest has let go; unbinding the driver inside the guest helps");
+                    break;
+                case Result.Stuck:
+                    Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
+                        $"pcipass history {operation.Request.Functions[0]}     tells how far it came; pcipass recover     tries to end it");
+                    break;
+            }
+        }
+        return outcome.Result switch
+        {
+            Result.Done => ExitCode.Done,
+            Result.Undone => ExitCode.Failed,
+            Result.Stuck => ExitCode.Stuck,
+            _ => ExitCode.Pending,
+        };
+    }
+
+    static string NowText(HostSnapshot snapshot, PciAddress address)
+    {
+        if (snapshot.Find(address) is not PciFunction function)
+            return $"{address} is gone";
+        if (snapshot.FindAttachment(address) is Attachment attachment)
+            return $"{snapshot.FindGuest(attachment.DomId)!.Name} has {address}{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}";
+        if (function.Driver == DriverName.Pciback)
+            return $"{address} is hidden from the host";
+        return function.Driver is DriverName driver
+            ? $"the host has {address}, with driver {driver}{(function.KernelNames.IsEmpty ? "" : $" ({string.Join(", ", function.KernelNames)})")}"
+            : $"the host has {address}, without a driver";
+    }
+}

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>The command line: one file for each command, put together here.</summary>
+public static class CommandLine
+{
+    const string Description = """
+        Takes a PCI function from a virtualization host, gives it to exactly one guest, and takes it back.
+
+        DEV is an address (09:00.0 or 0000:09:00.0), a name that the kernel gives (eth1, nvme0n1), or libvirt's (pci_0000_09_00_0).
+
+          pcipass list                      every function, and why it cannot be passed where it cannot
+          pcipass attach eth1 web1          hides the card from the host and plugs it into the running guest web1
+          pcipass detach eth1 web1          the other way round: the host's driver gets it back
+          pcipass attach eth1 web1 --dry-run    tells exactly what would be done, and does nothing
+
+        Exit codes: 0 done, 1 refused (nothing changed), 2 wrong command line, 3 failed and undone, 4 stuck between two states,
+        5 waiting for a guest that has not let go.
+        """;
+
+    /// <summary>Runs one command on a host.</summary>
+    /// <returns>An <see cref="ExitCode"/>.</returns>
+    public static int Run(IReadOnlyList<string> arguments, HostSystem host, Terminal terminal)
+    {
+        var session = new Session(host, terminal);
+        var root = new RootCommand(Description)
+        {
+            ListCommand.Create(session),
+            ShowCommand.Create(session),
+            CheckCommand.Create(session),
+            ChangeCommand.CreateHide(session),
+            ChangeCommand.CreateUnhide(session),
+            ChangeCommand.CreateAttach(session),
+            ChangeCommand.CreateDetach(session),
+            StatusCommand.Create(session),
+            RecoverCommand.Create(session),
+            HistoryCommand.Create(session),
+            RulesCommand.Create(session),
+        };
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors)
+                terminal.Errors.WriteLine($"{terminal.Red("error:")} {error.Message}");
+            var command = parsed.CommandResult.Command;
+            terminal.Errors.WriteLine($"do:    pcipass {(command is RootCommand ? "" : $"{command.Name} ")}--help");
+            return ExitCode.Usage;
+        }
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
+        }
+        catch (UsageError error)
+        {
+            Messages.Write(terminal, error.Message, "", error.Why, error.Remedy);
+            return ExitCode.Usage;
+        }
+        catch (HostFailure failure)
+        {
+            Messages.Write(terminal, "the host could not be read or changed", "host-failure", failure.Message, "");
+            return ExitCode.Failed;
+        }
+    }
+}

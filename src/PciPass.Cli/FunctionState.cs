@@ -1,0 +1,27 @@
+using PciPass.Core;
+using PciPass.Core.Rules;
+
+namespace PciPass.Cli;
+
+/// <summary>A function's state in one word, and the reason behind it.</summary>
+/// <param name="Word"><c>free</c> (can be passed), <c>hidden</c>, <c>attached</c>, <c>stays</c> (cannot be passed), <c>busy</c>.</param>
+/// <param name="Reason">Why it stays, or who has it; empty for free ones.</param>
+/// <param name="Code">For <c>stays</c>: the code of the reason; else empty.</param>
+sealed record FunctionState(string Word, string Reason, string Code)
+{
+    public static FunctionState Of(HostSnapshot snapshot, PciFunction function)
+    {
+        if (snapshot.Unfinished.FirstOrDefault(unfinished => unfinished.Address == function.Address) is Unfinished open)
+            return new FunctionState("busy", $"operation {open.Operation} ({open.Verb}) is {open.State}", "busy");
+        if (snapshot.FindAttachment(function.Address) is Attachment attachment)
+            return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.DomId)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}", "");
+        if (function.Driver == DriverName.Pciback)
+            return new FunctionState("hidden", "", "");
+        var refusals = Catalogue.Check(snapshot, new Request(Verb.Hide, [function.Address], null, [])).Where(finding => finding.Severity >= Severity.Refuse && finding.Subject != "host").ToArray();
+        return refusals is [var first, ..] ? new FunctionState("stays", first.Why, first.Code) : new FunctionState("free", "", "");
+    }
+
+    /// <summary>What speaks against passing anything at all on this host.</summary>
+    public static Finding[] AboutTheHost(HostSnapshot snapshot) =>
+        [.. Catalogue.Check(snapshot, new Request(Verb.Hide, [], null, [])).Where(finding => finding.Subject == "host")];
+}

@@ -1,0 +1,91 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using PciPass.Core;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>What <c>--json</c> prints: one object a command, with names that stay (docs/json.md). These are not the types of the program: those may change.</summary>
+static class Json
+{
+    public static void Write<T>(Session session, T value, JsonTypeInfo<T> shape) => session.Terminal.Output.WriteLine(JsonSerializer.Serialize(value, shape));
+}
+
+sealed record JsonFinding(string Code, string Severity, string Subject, string What, string Why, string Do)
+{
+    public static JsonFinding Of(Finding finding) => new(finding.Code, finding.Severity switch
+    {
+        Core.Severity.Note => "note",
+        Core.Severity.Warn => "warn",
+        Core.Severity.Refuse => "refuse",
+        _ => "refuse-unless-accepted",
+    }, finding.Subject, finding.What, finding.Why, finding.Remedy);
+}
+
+sealed record JsonFunction(string Address, string Name, string Class, string ClassCode, string Vendor, string Device, string SubsystemVendor, string SubsystemDevice,
+    string? SerialNumber, string Place, string? Bridge, string? Driver, string? DriverOverride, int? IommuGroup, string? PhysicalFunction, string[] KnownAs,
+    string State, string Reason, string Code, string? Guest, string? SlotInGuest, JsonTaken? Taken)
+{
+    public static JsonFunction Of(Session session, HostSnapshot snapshot, PciFunction function, FunctionState state)
+    {
+        var attachment = snapshot.FindAttachment(function.Address);
+        var taken = snapshot.Taken.FirstOrDefault(taken => taken.Address == function.Address);
+        return new JsonFunction(function.Address.ToString(), session.NameOf(snapshot, function), function.Class.Name, function.Class.ToString(),
+            $"{function.Ids.Vendor:x4}", $"{function.Ids.Device:x4}", $"{function.Ids.SubVendor:x4}", $"{function.Ids.SubDevice:x4}",
+            function.Identity.SerialNumber?.ToString("x16"), function.Identity.Path, function.Parent?.ToString(), function.Driver?.ToString(), function.DriverOverride?.ToString(),
+            function.IommuGroup, function.PhysicalFunction?.ToString(), [.. function.KernelNames], state.Word, state.Reason, state.Code,
+            attachment is null ? null : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot,
+            taken is null ? null : new JsonTaken(taken.Operation, taken.Driver?.ToString(), taken.DriverOverride?.ToString(), taken.Guest?.ToString()));
+    }
+}
+
+sealed record JsonTaken(int Operation, string? DriverBefore, string? DriverOverrideBefore, string? ForGuest);
+
+sealed record JsonList(JsonFunction[] Functions, JsonFinding[] Host);
+
+sealed record JsonPlan(string Verb, string[] Functions, string? Guest, bool Refused, string[] Steps, JsonFinding[] Findings)
+{
+    public static JsonPlan Of(Plan plan) => new(plan.Request.VerbName, [.. plan.Request.Functions.Select(function => function.ToString())], plan.Request.Guest?.ToString(),
+        plan.IsRefused, [.. plan.Steps.Select(step => step.Text)], [.. plan.Findings.Select(JsonFinding.Of)]);
+}
+
+sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string Result, int Operation, string[] Errors, string[] Undone, JsonAttachment[] Attachments)
+{
+    public static JsonOutcome Of(HostSnapshot snapshot, Outcome outcome)
+    {
+        var request = outcome.Operation.Request;
+        return new JsonOutcome(request.VerbName, [.. request.Functions.Select(function => function.ToString())], request.Guest?.ToString(),
+            outcome.Result.ToString().ToLowerInvariant(), outcome.Operation.Number, [.. outcome.Errors], [.. outcome.Undone.Select(step => step.Text)],
+            [.. request.Functions.Select(snapshot.FindAttachment).OfType<Attachment>().Select(attachment =>
+                new JsonAttachment(attachment.Address.ToString(), snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment.VirtualSlot))]);
+    }
+}
+
+sealed record JsonAttachment(string Address, string Guest, string? SlotInGuest);
+
+sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished);
+
+sealed record JsonUnfinished(int Operation, string Verb, string State);
+
+sealed record JsonHistory(JsonOperation[] Operations);
+
+sealed record JsonOperation(int Operation, string Verb, string[] Functions, string? Guest, string User, DateTimeOffset Began, DateTimeOffset? Ended, string State, string[] Accepted, JsonStep[] Steps)
+{
+    public static JsonOperation Of(Operation operation) => new(operation.Number, operation.Request.VerbName,
+        [.. operation.Request.Functions.Select(function => function.ToString())], operation.Request.Guest?.ToString(), operation.User, operation.Began, operation.Ended,
+        operation.State, [.. operation.Request.Accepted],
+        [.. operation.Steps.Select((step, number) => new JsonStep(step.Text, operation.LastMark(number)?.ToString().ToLowerInvariant() ?? "not-begun",
+            operation.Marks.LastOrDefault(mark => mark.Step == number && mark.Text.Length > 0)?.Text))]);
+}
+
+sealed record JsonStep(string Step, string State, string? Message);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
+[JsonSerializable(typeof(JsonList))]
+[JsonSerializable(typeof(JsonFunction))]
+[JsonSerializable(typeof(JsonPlan))]
+[JsonSerializable(typeof(JsonOutcome))]
+[JsonSerializable(typeof(JsonStatus))]
+[JsonSerializable(typeof(JsonHistory))]
+sealed partial class JsonShapes : JsonSerializerContext;

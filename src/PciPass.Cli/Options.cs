@@ -1,0 +1,23 @@
+using System.CommandLine;
+
+namespace PciPass.Cli;
+
+/// <summary>Arguments and options that several commands share.</summary>
+static class Options
+{
+    public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text (described in docs/json.md)." };
+
+    public static Option<bool> DryRun() => new("--dry-run") { Description = "Print exactly the steps that would be done, and do nothing." };
+
+    public static Option<string[]> Accept() => new("--accept")
+    {
+        Description = "Accept a risk by its code, such as unconfined-dma; once for each. \"pcipass rules\" lists the codes.",
+        HelpName = "CODE",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
+    public static Argument<string> Device() => new("DEV") { Description = "A function: 09:00.0, eth1, nvme0n1, pci_0000_09_00_0." };
+
+    public static Argument<string[]> Devices() => new("DEV") { Description = "Functions: 09:00.0, eth1, nvme0n1, pci_0000_09_00_0.", Arity = ArgumentArity.OneOrMore };
+}

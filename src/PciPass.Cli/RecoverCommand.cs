@@ -1,0 +1,64 @@
+using System.CommandLine;
+using PciPass.Core;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass recover</c>: brings operations that have not ended to an end.</summary>
+static class RecoverCommand
+{
+    public static Command Create(Session session)
+    {
+        var json = Options.Json();
+        var command = new Command("recover", "Bring operations that have not ended to an end: interrupted ones are undone, those that waited for a guest go on once it has let go.") { json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Run(Session session, bool json)
+    {
+        if (session.Host.Caller.UserId != 0)
+        {
+            Messages.Write(session.Terminal, "only root can recover", "not-root", $"this is user {session.Host.Caller.UserName}", "the same with sudo");
+            return ExitCode.Refused;
+        }
+        using var held = session.Journal.Lock(TimeSpan.FromSeconds(120));
+        var code = ExitCode.Done;
+        var open = session.Journal.ReadAll().Where(operation => operation.Ending == Ending.None).ToArray();
+        if (open.Length == 0 && !json)
+            session.Terminal.Output.WriteLine("every operation has ended");
+        foreach (var operation in open)
+            code = Math.Max(code, RecoverOne(session, operation, json));
+        return code;
+    }
+
+    /// <summary>Any command that changes the host first ends what a crash or a restart interrupted; what is stuck or waits is left to <c>recover</c>.</summary>
+    public static void RecoverInterrupted(Session session)
+    {
+        foreach (var operation in session.Journal.ReadAll().Where(operation => operation.Ending == Ending.None))
+        {
+            if (operation.State == "interrupted" || operation.BootId != BootId(session))
+                RecoverOne(session, operation, json: false);
+        }
+    }
+
+    static int RecoverOne(Session session, Operation operation, bool json)
+    {
+        session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("recover:")} operation {operation.Number} ({operation.Request.VerbName}) was {operation.State}");
+        var outcome = new Executor(session.Host, session.Journal, json ? null : act => session.Terminal.Errors.WriteLine($"  {act}")).Recover(operation, BootId(session));
+        if (json)
+            return ChangeCommand.WriteOutcome(session, outcome, json);
+        switch (outcome.Result)
+        {
+            case Result.Done or Result.Pending or Result.Stuck:
+                return ChangeCommand.WriteOutcome(session, outcome, json: false);
+            default:
+                session.Terminal.Errors.WriteLine(outcome.Operation.Ending == Ending.Void
+                    ? $"recover: operation {operation.Number} is void: the host has restarted since"
+                    : $"recover: operation {operation.Number} is undone");
+                return ExitCode.Done;
+        }
+    }
+
+    static string BootId(Session session) => session.Host.Files.ReadText("/proc/sys/kernel/random/boot_id") ?? "";
+}

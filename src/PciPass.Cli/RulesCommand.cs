@@ -1,0 +1,24 @@
+using System.CommandLine;
+using PciPass.Core.Rules;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass rules</c>: every reason for a refusal, with what it rests on.</summary>
+static class RulesCommand
+{
+    public static Command Create(Session session)
+    {
+        var command = new Command("rules", "List every rule by its code: what it holds against a request, and what that rests on.");
+        command.SetAction(_ =>
+        {
+            foreach (var rule in Catalogue.All)
+            {
+                session.Terminal.Output.WriteLine(rule.Code);
+                session.Terminal.Output.WriteLine($"    {rule.Meaning}");
+                session.Terminal.Output.WriteLine($"    source: {rule.Source}");
+            }
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

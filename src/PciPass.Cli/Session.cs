@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+using PciPass.Core;
+using PciPass.Core.Formats;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>What every command works with: the host, its journal, and where to write.</summary>
+sealed class Session(HostSystem host, Terminal terminal)
+{
+    PciIdsFile? names;
+
+    public HostSystem Host { get; } = host;
+    public Terminal Terminal { get; } = terminal;
+    public Journal Journal { get; } = new(host);
+
+    public HostSnapshot Read()
+    {
+        var snapshot = HostReader.Read(Host, Journal);
+        foreach (var sentence in snapshot.Unread)
+            Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}");
+        return snapshot;
+    }
+
+    /// <summary>Vendor and device in words, from the list of ids that the distribution installs.</summary>
+    public string NameOf(HostSnapshot snapshot, PciFunction function)
+    {
+        names ??= new PciIdsFile(
+            Host.Files.ReadText("/usr/share/misc/pci.ids") ?? Host.Files.ReadText("/usr/share/hwdata/pci.ids") ?? "",
+            snapshot.Functions.Values.Select(each => each.Ids));
+        return names.Name(function.Ids);
+    }
+
+    /// <summary>Finds the functions that words on the command line mean: addresses, libvirt's node device names, the kernel's names.</summary>
+    /// <exception cref="UsageError">A word means none.</exception>
+    public static ImmutableArray<PciAddress> Find(HostSnapshot snapshot, IEnumerable<string> words)
+    {
+        var found = ImmutableArray.CreateBuilder<PciAddress>();
+        foreach (var word in words)
+        {
+            if (!PciAddress.TryParse(word, out var address) && !PciAddress.TryParseNodeDevice(word, out address) && !snapshot.Names.TryGetValue(word, out address))
+                throw new UsageError($"\"{word}\" is no function of this host",
+                    "it is neither an address like 0000:09:00.0 or 09:00.0, nor a name of the kernel's like eth1 or nvme0n1, nor one of libvirt's like pci_0000_09_00_0",
+                    "pcipass list     shows every function with its names");
+            if (!found.Contains(address))
+                found.Add(address);
+        }
+        return found.ToImmutable();
+    }
+
+    /// <exception cref="UsageError">It cannot be a guest's name.</exception>
+    public static GuestName Guest(string word) => GuestName.TryParse(word, out var name)
+        ? name
+        : throw new UsageError($"\"{word}\" cannot be a guest's name", "a name is no number or address, begins with no dash, and holds no slash or white space", "xl list     shows the guests");
+}
+
+/// <summary>The command line asks for something that cannot be meant.</summary>
+sealed class UsageError(string what, string why, string remedy) : Exception(what)
+{
+    public string Why => why;
+    public string Remedy => remedy;
+}

@@ -1,0 +1,68 @@
+using System.CommandLine;
+using PciPass.Core;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass show DEV</c>: all that is known of one function.</summary>
+static class ShowCommand
+{
+    public static Command Create(Session session)
+    {
+        var device = Options.Device();
+        var json = Options.Json();
+        var command = new Command("show", "Show all that is known of one function.") { device, json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(device)!, parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Run(Session session, string word, bool json)
+    {
+        var snapshot = session.Read();
+        var address = Session.Find(snapshot, [word])[0];
+        if (snapshot.Find(address) is not PciFunction function)
+        {
+            var missing = new Plan(new Request(Verb.Hide, [address], null, []), [], new Core.Rules.NotFound().Check(snapshot, new Request(Verb.Hide, [address], null, [])).ToArray() is var found ? [.. found] : []);
+            Messages.WriteRefusals(session.Terminal, missing);
+            return ExitCode.Refused;
+        }
+        var state = FunctionState.Of(snapshot, function);
+        if (json)
+        {
+            Json.Write(session, JsonFunction.Of(session, snapshot, function, state), JsonShapes.Default.JsonFunction);
+            return ExitCode.Done;
+        }
+        Row("function", function.Address.ToString());
+        Row("name", session.NameOf(snapshot, function));
+        Row("class", $"{function.Class.Name} ({function.Class})");
+        Row("ids", $"{function.Ids}, board {function.Ids.SubVendor:x4}:{function.Ids.SubDevice:x4}");
+        Row("serial number", function.Identity.SerialNumber is ulong serial ? $"{serial:x16}" : "none");
+        Row("place", $"{function.Identity.Path}{(function.Parent is PciAddress parent ? $" (below bridge {parent})" : " (on a root bus)")}");
+        Row("driver", function.Driver?.ToString() ?? "none");
+        Row("driver_override", function.DriverOverride?.ToString() ?? "none");
+        Row("known as", function.KernelNames.IsEmpty ? "nothing" : string.Join(", ", function.KernelNames));
+        Row("interrupt pin", function.InterruptPin is 0 or > 4 ? "none" : $"INT{(char)('A' + function.InterruptPin - 1)}");
+        if (function.IommuGroup is int group)
+            Row("IOMMU group", $"{group}");
+        if (function.PhysicalFunction is PciAddress physical)
+            Row("virtual function of", $"{physical}");
+        foreach (var use in snapshot.Uses.Where(use => use.Address == address))
+            Row("used by the host", $"{use.Name}: {Use(use)}");
+        foreach (var claim in snapshot.Claims.Where(claim => claim.Address == address))
+            Row("claimed", $"by guest {claim.Guest} in {claim.Source}");
+        foreach (var taken in snapshot.Taken.Where(taken => taken.Address == address))
+            Row("taken", $"by operation {taken.Operation}; before: driver {taken.Driver?.ToString() ?? "none"}, driver_override {taken.DriverOverride?.ToString() ?? "none"}");
+        Row("state", $"{state.Word}{(state.Reason.Length > 0 ? $": {state.Reason}" : "")}{(state.Code.Length > 0 ? $"     [{state.Code}]" : "")}");
+        return ExitCode.Done;
+
+        void Row(string name, string value) => session.Terminal.Output.WriteLine($"{name + ":",-20} {value}");
+    }
+
+    static string Use(HostUse use) => use.Kind switch
+    {
+        HostUseKind.NetworkAddress => $"address {use.Detail}",
+        HostUseKind.DefaultRoute => $"default route ({use.Detail})",
+        HostUseKind.NetworkPort => $"port of {use.Detail}",
+        HostUseKind.Mount => $"mounted at {use.Detail}",
+        _ => $"swap ({use.Detail})",
+    };
+}

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using PciPass.Core;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass status</c>: what is away from the host, who has it, and what has not ended.</summary>
+static class StatusCommand
+{
+    public static Command Create(Session session)
+    {
+        var json = Options.Json();
+        var command = new Command("status", "Show which functions are away from the host, who has them, and which operations have not ended.") { json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Run(Session session, bool json)
+    {
+        var snapshot = session.Read();
+        var away = snapshot.Functions.Values.Where(function => function.Driver == DriverName.Pciback
+            || snapshot.Taken.Any(taken => taken.Address == function.Address)
+            || snapshot.Unfinished.Any(unfinished => unfinished.Address == function.Address)).ToArray();
+        if (json)
+        {
+            Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
+                [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))]), JsonShapes.Default.JsonStatus);
+            return ExitCode.Done;
+        }
+        if (away.Length == 0)
+        {
+            session.Terminal.Output.WriteLine("no function is away from the host");
+            return ExitCode.Done;
+        }
+        var table = new TextTable("FUNCTION", "STATE", "GUEST", "IN THE GUEST", "DRIVER BEFORE", "TAKEN BY");
+        foreach (var function in away)
+        {
+            var state = FunctionState.Of(snapshot, function);
+            var attachment = snapshot.FindAttachment(function.Address);
+            var taken = snapshot.Taken.FirstOrDefault(taken => taken.Address == function.Address);
+            // Somebody may have acted by hand since: that is told, not corrected.
+            var byHand = taken is not null && function.Driver != DriverName.Pciback ? $"; changed by hand since: it has {(function.Driver is DriverName driver ? $"driver {driver}" : "no driver")}" : "";
+            table.Add(function.Address.ToString(), state.Word, attachment is null ? "-" : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot ?? "-",
+                taken is null ? "unknown" : taken.Driver?.ToString() ?? "none",
+                (taken is null ? "others" : $"operation {taken.Operation}{(taken.Guest is GuestName guest ? $" (attach to {guest})" : " (hide)")}") + byHand);
+        }
+        table.WriteTo(session.Terminal.Output);
+        foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
+            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
+        return ExitCode.Done;
+    }
+}

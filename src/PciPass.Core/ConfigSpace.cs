@@ -1,0 +1,92 @@
+using System.Buffers.Binary;
+
+namespace PciPass.Core;
+
+/// <summary>
+/// A function's configuration space as it was read: 64 bytes for an ordinary user, 256 or 4096 for root. What was not read
+/// counts as absent; nothing here throws on damaged bytes (a function that fell off the bus reads as all ones).
+/// </summary>
+/// <remarks>Layout: PCI Local Bus 3.0, 6.1 and 6.2; PCI Express Base Specification, 7.5 to 7.9.</remarks>
+public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
+{
+    const byte PciExpressCapability = 0x10;
+    const ushort DeviceSerialNumberCapability = 0x0003;
+
+    readonly ReadOnlySpan<byte> bytes = bytes;
+
+    /// <summary>False when there are fewer than 64 bytes, or the function does not answer (vendor ffff).</summary>
+    public bool Answers => bytes.Length >= 64 && Word(0) != 0xffff;
+
+    public PciClass Class => new(Byte(0x0b), Byte(0x0a), Byte(0x09));
+
+    /// <summary>0 an endpoint, 1 a PCI-to-PCI bridge, 2 a CardBus bridge.</summary>
+    public byte HeaderType => (byte)(Byte(0x0e) & 0x7f);
+
+    /// <summary>Whether other functions may share this device number.</summary>
+    public bool IsMultiFunction => (Byte(0x0e) & 0x80) != 0;
+
+    /// <summary>0 none, 1 to 4 for INTA to INTD.</summary>
+    public byte InterruptPin => Byte(0x3d);
+
+    public PciIds Ids => HeaderType == 0
+        ? new PciIds(Word(0), Word(2), Word(0x2c), Word(0x2e))
+        : new PciIds(Word(0), Word(2), 0, 0);
+
+    /// <summary>The PCI Express capability's device/port type (7.5.3.2), or null for a conventional PCI function.</summary>
+    public PciExpressType? ExpressType => FindCapability(PciExpressCapability) is int at ? (PciExpressType)((Word(at + 2) >> 4) & 0xf) : null;
+
+    /// <summary>The Device Serial Number (7.9.3), or null where there is none or it was not readable.</summary>
+    public ulong? SerialNumber => FindExtendedCapability(DeviceSerialNumberCapability) is int at && at + 12 <= bytes.Length
+        ? BinaryPrimitives.ReadUInt64LittleEndian(bytes[(at + 4)..])
+        : null;
+
+    byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
+
+    ushort Word(int at) => at + 2 <= bytes.Length ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]) : (ushort)0;
+
+    int? FindCapability(byte id)
+    {
+        const int StatusRegister = 0x06, HasCapabilities = 0x10, FirstPointer = 0x34, Most = 48;
+        if ((Word(StatusRegister) & HasCapabilities) == 0)
+            return null;
+        // Bounded: damaged bytes can hold a list that goes round in circles.
+        int at = Byte(FirstPointer) & 0xfc;
+        for (var seen = 0; seen < Most && at >= 0x40 && at + 2 <= bytes.Length; seen++)
+        {
+            if (Byte(at) == id)
+                return at;
+            at = Byte(at + 1) & 0xfc;
+        }
+        return null;
+    }
+
+    int? FindExtendedCapability(ushort id)
+    {
+        const int First = 0x100, Most = (4096 - First) / 8;
+        var at = First;
+        for (var seen = 0; seen < Most && at >= First && at + 4 <= bytes.Length; seen++)
+        {
+            var header = BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
+            if (header is 0 or uint.MaxValue)
+                return null;
+            if ((ushort)header == id)
+                return at;
+            at = (int)(header >> 20) & 0xffc;
+        }
+        return null;
+    }
+}
+
+/// <summary>Device/port types of the PCI Express capability (PCI Express Base Specification, 7.5.3.2).</summary>
+public enum PciExpressType : byte
+{
+    Endpoint = 0,
+    LegacyEndpoint = 1,
+    RootPort = 4,
+    UpstreamPort = 5,
+    DownstreamPort = 6,
+    ExpressToPciBridge = 7,
+    PciToExpressBridge = 8,
+    RootComplexEndpoint = 9,
+    RootComplexEventCollector = 10,
+}

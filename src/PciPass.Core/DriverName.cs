@@ -1,0 +1,31 @@
+namespace PciPass.Core;
+
+/// <summary>
+/// The name of a kernel driver as sysfs has it below <c>/sys/bus/pci/drivers</c>. It becomes part of paths and of what is
+/// written to the kernel, so it can hold no slash, no control character and no white space, and is 1 to 64 characters long.
+/// </summary>
+public readonly record struct DriverName
+{
+    readonly string? value;
+
+    DriverName(string value) => this.value = value;
+
+    /// <summary>The driver of Linux' xen-pciback module (drivers/xen/xen-pciback/pci_stub.c).</summary>
+    public static DriverName Pciback { get; } = new("pciback");
+
+    /// <exception cref="FormatException">The text cannot be a driver's name; the message quotes it.</exception>
+    public static DriverName Parse(string text) => TryParse(text, out var name)
+        ? name
+        : throw new FormatException($"\"{text}\" is no driver name: expected 1 to 64 characters without slashes or white space");
+
+    public static bool TryParse(string? text, out DriverName name)
+    {
+        name = default;
+        if (string.IsNullOrEmpty(text) || text.Length > 64 || text is "." or ".." or "-" || text.AsSpan().ContainsAnyExceptInRange('!', '~') || text.Contains('/'))
+            return false;
+        name = new DriverName(text);
+        return true;
+    }
+
+    public override string ToString() => value ?? throw new InvalidOperationException("a driver name that was never given");
+}

@@ -1,0 +1,63 @@
+using System.Globalization;
+
+namespace PciPass.Core.Formats;
+
+/// <summary>
+/// Names of vendors and devices from the list that pciutils and hwdata install as <c>pci.ids</c>. It is read once, and only for
+/// the ids that a host has: the list has 40,000 lines, a host needs 30.
+/// </summary>
+public sealed class PciIdsFile
+{
+    readonly Dictionary<ushort, string> vendors = [];
+    readonly Dictionary<(ushort Vendor, ushort Device), string> devices = [];
+
+    /// <summary>Reads the names of <paramref name="wanted"/> out of the file's text.</summary>
+    public PciIdsFile(ReadOnlySpan<char> text, IEnumerable<PciIds> wanted)
+    {
+        var wantedDevices = wanted.Select(ids => (ids.Vendor, ids.Device)).ToHashSet();
+        var wantedVendors = wantedDevices.Select(ids => ids.Vendor).ToHashSet();
+        ushort? vendor = null;
+        foreach (var line in text.EnumerateLines())
+        {
+            if (line.Length < 6 || line[0] == '#')
+                continue;
+            // Device classes follow the vendors: "C 00  Unclassified device".
+            if (line[0] == 'C' && line[1] == ' ')
+                break;
+            if (line[0] != '\t')
+            {
+                vendor = Hex(line, out var id) && wantedVendors.Contains(id) ? id : null;
+                if (vendor is ushort known)
+                    vendors[known] = line[4..].Trim().ToString();
+            }
+            else if (vendor is ushort current && line[1] != '\t' && Hex(line[1..], out var device) && wantedDevices.Contains((current, device)))
+            {
+                devices[(current, device)] = line[5..].Trim().ToString();
+            }
+        }
+    }
+
+    /// <summary>Vendor and device in words; the ids in hexadecimal for what the list does not know.</summary>
+    public string Name(PciIds ids)
+    {
+        var vendor = vendors.TryGetValue(ids.Vendor, out var vendorName) ? Short(vendorName) : $"vendor {ids.Vendor:x4}";
+        return devices.TryGetValue((ids.Vendor, ids.Device), out var device) ? $"{vendor} {device}" : $"{vendor} device {ids.Device:x4}";
+    }
+
+    /// <summary>A vendor's name without the form of its company, which tells nobody anything in a table.</summary>
+    static string Short(string vendor)
+    {
+        foreach (var ending in (ReadOnlySpan<string>)[", Inc.", " Inc.", " Inc", " Corporation", " Corp.", " Co., Ltd.", " Co. Ltd.", " Ltd.", " Limited", " Technologies", " Semiconductor"])
+        {
+            if (vendor.EndsWith(ending, StringComparison.Ordinal))
+                return vendor[..^ending.Length];
+        }
+        return vendor;
+    }
+
+    static bool Hex(ReadOnlySpan<char> text, out ushort value)
+    {
+        value = 0;
+        return text.Length >= 4 && ushort.TryParse(text[..4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+}

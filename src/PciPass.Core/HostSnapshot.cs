@@ -1,0 +1,104 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Core;
+
+/// <summary>What this kernel runs on.</summary>
+public enum Hypervisor
+{
+    /// <summary>No Xen below this kernel.</summary>
+    None,
+
+    /// <summary>The control domain of a Xen host.</summary>
+    XenDom0,
+
+    /// <summary>A Xen guest: it has nothing to give away.</summary>
+    XenGuest,
+}
+
+/// <summary>Whether the hypervisor can confine a function's DMA to its guest.</summary>
+public enum IommuState
+{
+    /// <summary>It could not be found out; <see cref="HostSnapshot.IommuReason"/> says why.</summary>
+    Unknown,
+    Absent,
+    Active,
+}
+
+/// <summary>The host at one moment, read once and never changed: all that the rules and the planner look at.</summary>
+public sealed record HostSnapshot
+{
+    /// <summary>The kernel's id of this boot (<c>/proc/sys/kernel/random/boot_id</c>).</summary>
+    public required string BootId { get; init; }
+
+    public Hypervisor Hypervisor { get; init; }
+    public IommuState Iommu { get; init; }
+
+    /// <summary>Where <see cref="Iommu"/> was read, or why it is unknown.</summary>
+    public string IommuReason { get; init; } = "";
+
+    /// <summary>Whether the pciback driver is there.</summary>
+    public bool PcibackLoaded { get; init; }
+
+    /// <summary>The functions in pciback's <c>slots</c>, whatever driver they have.</summary>
+    public ImmutableHashSet<PciAddress> PcibackSlots { get; init; } = [];
+
+    /// <summary>The names below <c>/sys/bus/pci/drivers</c>.</summary>
+    public ImmutableHashSet<string> Drivers { get; init; } = [];
+
+    /// <summary>Every function, by address.</summary>
+    public ImmutableSortedDictionary<PciAddress, PciFunction> Functions { get; init; } = ImmutableSortedDictionary<PciAddress, PciFunction>.Empty;
+
+    /// <summary>The names that the kernel gives to what hangs on the functions: <c>eth1</c>, <c>nvme0n1</c>, <c>card1</c>.</summary>
+    public ImmutableDictionary<string, PciAddress> Names { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
+
+    public ImmutableArray<HostUse> Uses { get; init; } = [];
+    public ImmutableArray<Guest> Guests { get; init; } = [];
+    public ImmutableArray<Attachment> Attachments { get; init; } = [];
+    public ImmutableArray<ConfiguredClaim> Claims { get; init; } = [];
+
+    /// <summary>What pcipass itself took from the host in this boot and has not given back, from its journal.</summary>
+    public ImmutableArray<Taken> Taken { get; init; } = [];
+
+    /// <summary>Functions of operations that did not end: nothing may touch them until a person or <c>recover</c> has.</summary>
+    public ImmutableArray<Unfinished> Unfinished { get; init; } = [];
+
+    /// <summary>What could not be read, one sentence each; empty for root on a healthy host.</summary>
+    public ImmutableArray<string> Unread { get; init; } = [];
+
+    /// <summary>The function at <paramref name="address"/>, or null.</summary>
+    public PciFunction? Find(PciAddress address) => Functions.GetValueOrDefault(address);
+
+    public Guest? FindGuest(GuestName name) => Guests.FirstOrDefault(guest => guest.Name == name);
+    public Guest? FindGuest(int domId) => Guests.FirstOrDefault(guest => guest.DomId == domId);
+
+    /// <summary>
+    /// The attachment of a function to a guest that lives. The nodes of a destroyed guest stay in xenstore (seen in the lab,
+    /// after a save and destroy): they own nothing.
+    /// </summary>
+    public Attachment? FindAttachment(PciAddress address) =>
+        Attachments.FirstOrDefault(attachment => attachment.Address == address && FindGuest(attachment.DomId) is not null);
+
+    /// <summary>The bridges above a function, the nearest first.</summary>
+    public IEnumerable<PciFunction> BridgesAbove(PciFunction function)
+    {
+        for (var parent = function.Parent; parent is PciAddress at && Find(at) is PciFunction bridge; parent = bridge.Parent)
+            yield return bridge;
+    }
+}
+
+/// <summary>A function that pcipass hid in this boot, with what it had before.</summary>
+/// <param name="Address">The function.</param>
+/// <param name="Driver">Its driver before; null when it had none.</param>
+/// <param name="DriverOverride">Its override before; null when it had none.</param>
+/// <param name="HadSlot">Whether it stood in pciback's slots before.</param>
+/// <param name="Identity">What it was.</param>
+/// <param name="Guest">The guest that it was hidden for by an attach; null when <c>hide</c> did it, and detach leaves it hidden.</param>
+/// <param name="Operation">The number of the operation in the journal.</param>
+public sealed record Taken(PciAddress Address, DriverName? Driver, DriverName? DriverOverride, bool HadSlot, PciIdentity Identity, GuestName? Guest, int Operation);
+
+/// <summary>A function in an operation that has not ended.</summary>
+/// <param name="Address">The function.</param>
+/// <param name="Operation">The operation's number.</param>
+/// <param name="Verb">What was asked for.</param>
+/// <param name="State">Why it is open: <c>stuck</c>, <c>pending</c> or <c>interrupted</c>.</param>
+public sealed record Unfinished(PciAddress Address, int Operation, string Verb, string State);

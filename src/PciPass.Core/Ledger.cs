@@ -1,0 +1,42 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Core;
+
+/// <summary>
+/// What follows from the journal: which functions pcipass hides and what they had before, and which operations have not ended.
+/// The journal is the only record; nothing is kept twice.
+/// </summary>
+public static class Ledger
+{
+    /// <summary>The functions taken from the host in this boot and not given back; sysfs forgets the rest at a restart.</summary>
+    public static ImmutableArray<Taken> Taken(IEnumerable<Operation> operations, string bootId)
+    {
+        var taken = new SortedDictionary<PciAddress, Taken>();
+        foreach (var operation in operations.Where(operation => operation.BootId == bootId && operation.Ending == Ending.Done).OrderBy(operation => operation.Number))
+        {
+            foreach (var step in operation.Steps.OfType<SetAssignable>())
+            {
+                if (!step.Assignable)
+                {
+                    taken.Remove(step.Address);
+                    continue;
+                }
+                var driver = operation.Steps.OfType<Rebind>().FirstOrDefault(rebind => rebind.Address == step.Address && rebind.To is null)?.From;
+                var was = operation.Steps.OfType<SetDriverOverride>().FirstOrDefault(set => set.Address == step.Address);
+                taken[step.Address] = new Taken(step.Address, driver, was is null ? DriverName.Pciback : was.From,
+                    operation.Steps.OfType<SetSlot>().Any(slot => slot.Address == step.Address && !slot.Reserved), operation.Identities[step.Address],
+                    operation.Request.Verb == Verb.Attach ? operation.Request.Guest : null, operation.Number);
+            }
+        }
+        return [.. taken.Values];
+    }
+
+    /// <summary>The functions of operations that have not ended.</summary>
+    public static ImmutableArray<Unfinished> Unfinished(IEnumerable<Operation> operations) =>
+    [
+        .. from operation in operations
+           where operation.Ending == Ending.None
+           from function in operation.Request.Functions
+           select new Unfinished(function, operation.Number, operation.Request.VerbName, operation.State),
+    ];
+}

@@ -1,0 +1,93 @@
+using System.Collections.Immutable;
+using PciPass.Core.Rules;
+
+namespace PciPass.Core;
+
+/// <summary>
+/// Turns a snapshot and a request into a plan: pure, complete and the only place that decides. Either every step that will run,
+/// or every reason against it; never half of both.
+/// </summary>
+public static class Planner
+{
+    public static Plan Plan(HostSnapshot host, Request request)
+    {
+        var findings = Catalogue.Check(host, request);
+        var plan = new Plan(request, [], findings);
+        if (plan.IsRefused)
+            return plan;
+
+        var steps = ImmutableArray.CreateBuilder<Step>();
+        switch (request.Verb)
+        {
+            case Verb.Hide:
+                foreach (var function in Functions(host, request))
+                    Hide(host, function, steps);
+                break;
+            case Verb.Attach:
+                // All are hidden before the first is plugged: a failure then has not yet reached the guest.
+                foreach (var function in Functions(host, request))
+                    Hide(host, function, steps);
+                var guest = host.FindGuest(request.Guest!.Value)!;
+                foreach (var function in Functions(host, request))
+                    steps.Add(new Plug(function.Address, guest.Name, guest.DomId, Plugged: true));
+                break;
+            case Verb.Detach:
+                foreach (var function in Functions(host, request))
+                {
+                    if (host.FindAttachment(function.Address) is Attachment attachment)
+                        steps.Add(new Plug(function.Address, request.Guest!.Value, attachment.DomId, Plugged: false));
+                }
+                // Functions that were hidden before they were attached stay hidden.
+                foreach (var function in Functions(host, request))
+                {
+                    if (TakenBy(host, function) is { Guest: not null } taken)
+                        GiveBack(function, taken, steps);
+                }
+                break;
+            case Verb.Unhide:
+                foreach (var function in Functions(host, request))
+                    GiveBack(function, TakenBy(host, function), steps);
+                break;
+        }
+        // A probe cannot be undone, so it comes last.
+        return plan with { Steps = [.. steps.OrderBy(step => step is Probe)] };
+    }
+
+    static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(address => host.Find(address)!);
+
+    static Taken? TakenBy(HostSnapshot host, PciFunction function) => host.Taken.FirstOrDefault(taken => taken.Address == function.Address);
+
+    /// <summary>
+    /// The native driver goes first, then the override changes, then pciback comes. The other way round cannot be undone step by
+    /// step: with the override on pciback, binding the native driver again is ENODEV.
+    /// </summary>
+    static void Hide(HostSnapshot host, PciFunction function, ImmutableArray<Step>.Builder steps)
+    {
+        if (function.Driver == DriverName.Pciback)
+            return;
+        if (function.Driver is DriverName driver)
+            steps.Add(new Rebind(function.Address, driver, null));
+        // Giving it back empties its slot; one that was there before (a hide= that lost against the native driver) comes back by this.
+        if (host.PcibackSlots.Contains(function.Address))
+            steps.Add(new SetSlot(function.Address, Reserved: false));
+        if (function.DriverOverride != DriverName.Pciback)
+            steps.Add(new SetDriverOverride(function.Address, function.DriverOverride, DriverName.Pciback));
+        steps.Add(new SetAssignable(function.Address, Assignable: true));
+    }
+
+    static void GiveBack(PciFunction function, Taken? taken, ImmutableArray<Step>.Builder steps)
+    {
+        if (function.Driver == DriverName.Pciback)
+            steps.Add(new SetAssignable(function.Address, Assignable: false));
+        // Without a record of ours the override goes only when it is the one that keeps it hidden.
+        var before = taken is not null ? taken.DriverOverride : function.DriverOverride == DriverName.Pciback ? null : function.DriverOverride;
+        if (function.DriverOverride != before)
+            steps.Add(new SetDriverOverride(function.Address, function.DriverOverride, before));
+        if (taken is { HadSlot: true })
+            steps.Add(new SetSlot(function.Address, Reserved: true));
+        if (taken is null)
+            steps.Add(new Probe(function.Address));
+        else if (taken.Driver is DriverName driver)
+            steps.Add(new Rebind(function.Address, null, driver));
+    }
+}

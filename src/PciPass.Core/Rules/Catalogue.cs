@@ -1,0 +1,35 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Core.Rules;
+
+/// <summary>Every rule, in the order in which their findings are told.</summary>
+public static class Catalogue
+{
+    public static ImmutableArray<Rule> All { get; } =
+    [
+        new NotFound(),
+        new NotXen(),
+        new NoPciback(),
+        new Busy(),
+        new NotPassable(),
+        new HasVirtualFunctions(),
+        new GuestUnknown(),
+        new GuestType(),
+        new AttachedElsewhere(),
+        new NotAttached(),
+        new StillAttached(),
+        new NotHidden(),
+        new OtherIdentity(),
+        new ClaimedByConfiguration(),
+        new OtherBackend(),
+        new InUseNetwork(),
+        new InUseDisk(),
+        new SharedRequester(),
+        new UnconfinedDma(),
+        new DriverGone(),
+    ];
+
+    /// <summary>All findings about a request; refusals first, otherwise in the order of <see cref="All"/>.</summary>
+    public static ImmutableArray<Finding> Check(HostSnapshot host, Request request) =>
+        [.. All.SelectMany(rule => rule.Check(host, request)).OrderByDescending(finding => finding.Severity >= Severity.Refuse)];
+}

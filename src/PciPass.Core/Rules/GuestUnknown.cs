@@ -1,0 +1,22 @@
+namespace PciPass.Core.Rules;
+
+/// <summary>No guest of that name runs.</summary>
+public sealed class GuestUnknown : Rule
+{
+    public override string Code => "guest-unknown";
+    public override string Meaning => "No guest of this name is running.";
+    public override string Source => "xenstore: /local/domain/DOMID/name.";
+
+    public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
+    {
+        if (request.Guest is not GuestName name || host.Hypervisor != Hypervisor.XenDom0 || host.FindGuest(name) is not null)
+            yield break;
+        // A guest that is gone can still be told to give back: nothing is left to unplug.
+        if (request.Verb == Verb.Detach && host.Taken.Any(taken => taken.Guest == name && request.Functions.Contains(taken.Address)))
+            yield break;
+        var file = host.Claims.FirstOrDefault(claim => claim.Guest == name.ToString())?.Source;
+        var running = host.Guests.Length == 0 ? "no guest is running" : $"running are {string.Join(", ", host.Guests.Select(guest => guest.Name))}";
+        yield return Refuse(name, $"guest {name} is not running", running,
+            file is null ? $"xl create /etc/xen/{name}.cfg, then again" : $"xl create {file}, then again");
+    }
+}

@@ -1,0 +1,26 @@
+namespace PciPass.Core.Rules;
+
+/// <summary>The guest that should give a function back does not have it.</summary>
+public sealed class NotAttached : Rule
+{
+    public override string Code => "not-attached";
+    public override string Meaning => "The guest does not have the function.";
+    public override string Source => "xenstore: /local/domain/0/backend/pci/DOMID/0/dev-N.";
+
+    public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
+    {
+        if (request is not { Verb: Verb.Detach, Guest: GuestName name })
+            yield break;
+        foreach (var function in Named(host, request))
+        {
+            var owner = host.FindAttachment(function.Address) is Attachment attachment ? host.FindGuest(attachment.DomId) : null;
+            if (owner?.Name == name)
+                continue;
+            if (owner is not null)
+                yield return Refuse(function.Address, Cannot(function, request), $"guest {owner.Name} (domain {owner.DomId}) has it", $"pcipass detach {function.Address} {owner.Name}");
+            // Taken for a start of the guest that has ended: the guest has let go, and the host gets it back.
+            else if (!host.Taken.Any(taken => taken.Address == function.Address && taken.Guest == name))
+                yield return Refuse(function.Address, Cannot(function, request), $"guest {name} does not have it", "pcipass status     shows who has what");
+        }
+    }
+}

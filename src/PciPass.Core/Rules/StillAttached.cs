@@ -1,0 +1,24 @@
+namespace PciPass.Core.Rules;
+
+/// <summary>A function cannot go back to the host while a guest has it.</summary>
+public sealed class StillAttached : Rule
+{
+    public override string Code => "still-attached";
+    public override string Meaning => "A running guest still has the function.";
+    public override string Source => "Linux: unbinding from pciback while a guest has the function only logs \"still in-use\" and goes on (drivers/xen/xen-pciback/pci_stub.c).";
+
+    public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
+    {
+        if (request.Verb != Verb.Unhide)
+            yield break;
+        foreach (var function in Named(host, request))
+        {
+            if (host.FindAttachment(function.Address) is Attachment attachment)
+            {
+                var owner = host.FindGuest(attachment.DomId)!;
+                yield return Refuse(function.Address, Cannot(function, request), $"guest {owner.Name} (domain {owner.DomId}) has it",
+                    $"pcipass detach {function.Address} {owner.Name}");
+            }
+        }
+    }
+}

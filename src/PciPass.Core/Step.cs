@@ -1,0 +1,125 @@
+namespace PciPass.Core;
+
+/// <summary>
+/// One change of the host, as data: what it changes, from what, to what. Undoing it is the same step reversed. Each is one act of
+/// the kernel or the toolstack, so that after a crash the host is at From or at To, and it can be read which.
+/// </summary>
+/// <remarks>
+/// The text form is the line of the journal and of <c>--dry-run</c>: a verb, the function, and <c>from -> to</c>, where a dash
+/// stands for none.
+/// </remarks>
+public abstract record Step(PciAddress Address)
+{
+    /// <summary>The step that undoes this one; null when nothing can, in which case it is the last of its plan.</summary>
+    public abstract Step? Reverse();
+
+    /// <summary>The text form; <see cref="Parse"/> reads it.</summary>
+    public abstract string Text { get; }
+
+    /// <summary>The act in words, for people.</summary>
+    public abstract string Sentence { get; }
+
+    public sealed override string ToString() => Text;
+
+    /// <exception cref="FormatException">The line is no step; the message quotes it.</exception>
+    public static Step Parse(string line)
+    {
+        var words = line.Split(' ');
+        if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
+        {
+            switch (words)
+            {
+                case ["probe", _]:
+                    return new Probe(address);
+                case ["rebind", _, var from, "->", var to] when (from == "-") != (to == "-"):
+                    return new Rebind(address, Driver(from), Driver(to));
+                case ["driver_override", _, var from, "->", var to]:
+                    return new SetDriverOverride(address, Driver(from), Driver(to));
+                case ["assignable", _, ("no" or "yes") and var from, "->", ("no" or "yes") and var to] when from != to:
+                    return new SetAssignable(address, to == "yes");
+                case ["slot", _, ("no" or "yes") and var from, "->", ("no" or "yes") and var to] when from != to:
+                    return new SetSlot(address, to == "yes");
+                case ["plug", _, "-", "->", var guest]:
+                    return Plug(address, guest, plugged: true);
+                case ["plug", _, var guest, "->", "-"]:
+                    return Plug(address, guest, plugged: false);
+            }
+        }
+        throw new FormatException($"\"{line}\" is no step of a plan");
+
+        static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
+
+        static Plug Plug(PciAddress address, string word, bool plugged)
+        {
+            var at = word.LastIndexOf('/');
+            return at > 0 && int.TryParse(word.AsSpan(at + 1), out var domId) && domId > 0
+                ? new Plug(address, GuestName.Parse(word[..at]), domId, plugged)
+                : throw new FormatException($"\"{word}\" is no guest and domid, like web1/3");
+        }
+    }
+
+    private protected static string Word(DriverName? driver) => driver?.ToString() ?? "-";
+}
+
+/// <summary>Unbinds a function from its driver, or binds it to one: exactly one of the two is null.</summary>
+public sealed record Rebind(PciAddress Address, DriverName? From, DriverName? To) : Step(Address)
+{
+    public override Step Reverse() => new Rebind(Address, To, From);
+    public override string Text => $"rebind {Address} {Word(From)} -> {Word(To)}";
+    public override string Sentence => To is null ? $"unbind {Address} from {From}" : $"bind {Address} to {To}";
+}
+
+/// <summary>Sets <c>driver_override</c>, the name of the only driver that may take the function (Documentation/ABI/testing/sysfs-bus-pci).</summary>
+public sealed record SetDriverOverride(PciAddress Address, DriverName? From, DriverName? To) : Step(Address)
+{
+    public override Step Reverse() => new SetDriverOverride(Address, To, From);
+    public override string Text => $"driver_override {Address} {Word(From)} -> {Word(To)}";
+    public override string Sentence => To is null ? $"clear the driver_override of {Address} (now {From})" : $"set the driver_override of {Address} to {To} (now {(From is null ? "none" : From)})";
+}
+
+/// <summary>
+/// Xen: binds a driverless function to pciback and puts it under quarantine (owner DOMID_IO in the IOMMU), or gives it back to
+/// dom0 and unbinds it. The owner must be given back as well: a function whose driver is back in dom0 while Xen still has it
+/// under quarantine looks healthy and does no DMA (seen in the lab).
+/// </summary>
+/// <param name="Address">The function.</param>
+/// <param name="Assignable">True: from no driver to pciback; false: from pciback to no driver.</param>
+public sealed record SetAssignable(PciAddress Address, bool Assignable) : Step(Address)
+{
+    public override Step Reverse() => new SetAssignable(Address, !Assignable);
+    public override string Text => Assignable ? $"assignable {Address} no -> yes" : $"assignable {Address} yes -> no";
+    public override string Sentence => Assignable
+        ? $"hand {Address} to pciback, under Xen's quarantine"
+        : $"take {Address} from pciback and give it back to dom0 in Xen's IOMMU";
+}
+
+/// <summary>
+/// Enters a function into pciback's slots, or takes it out. A slot reserves, and proves nothing: when the native driver was first,
+/// the function stays with it (seen in the lab). What stood there before a hide is put back after.
+/// </summary>
+public sealed record SetSlot(PciAddress Address, bool Reserved) : Step(Address)
+{
+    public override Step Reverse() => new SetSlot(Address, !Reserved);
+    public override string Text => Reserved ? $"slot {Address} no -> yes" : $"slot {Address} yes -> no";
+    public override string Sentence => Reserved ? $"enter {Address} into pciback's slots" : $"take {Address} out of pciback's slots";
+}
+
+/// <summary>Plugs a function into a running guest, or unplugs it.</summary>
+/// <param name="Address">The function.</param>
+/// <param name="Guest">The guest.</param>
+/// <param name="DomId">This start of the guest; another start of it never had the function.</param>
+/// <param name="Plugged">True: plug in; false: take out.</param>
+public sealed record Plug(PciAddress Address, GuestName Guest, int DomId, bool Plugged) : Step(Address)
+{
+    public override Step Reverse() => new Plug(Address, Guest, DomId, !Plugged);
+    public override string Text => Plugged ? $"plug {Address} - -> {Guest}/{DomId}" : $"plug {Address} {Guest}/{DomId} -> -";
+    public override string Sentence => Plugged ? $"plug {Address} into {Guest} (domain {DomId})" : $"unplug {Address} from {Guest} (domain {DomId})";
+}
+
+/// <summary>Lets the kernel choose the driver of a driverless function. Which one it will be is not known before, so nothing undoes it.</summary>
+public sealed record Probe(PciAddress Address) : Step(Address)
+{
+    public override Step? Reverse() => null;
+    public override string Text => $"probe {Address}";
+    public override string Sentence => $"let the kernel find a driver for {Address} (cannot be undone)";
+}

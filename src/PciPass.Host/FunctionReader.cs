@@ -1,0 +1,89 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>Reads the PCI functions from sysfs (Documentation/ABI/testing/sysfs-bus-pci).</summary>
+static class FunctionReader
+{
+    public static ImmutableSortedDictionary<PciAddress, PciFunction> Read(SysTree files, KernelNames names)
+    {
+        const string Root = "/sys/bus/pci/devices";
+        var shown = names.Shown();
+        var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
+        foreach (var name in files.List(Root))
+        {
+            if (PciAddress.TryParse(name, out var address) && ReadOne(files, $"{Root}/{name}", address, shown[address]) is PciFunction function)
+                functions.Add(address, function);
+        }
+        return functions.ToImmutable();
+    }
+
+    /// <returns>Null when the function went away while it was read.</returns>
+    static PciFunction? ReadOne(SysTree files, string folder, PciAddress address, IEnumerable<string> shown)
+    {
+        Span<byte> buffer = stackalloc byte[4096];
+        var count = files.Read($"{folder}/config", buffer);
+        if (count < 0 || files.ReadLink(folder) is not string link)
+            return null;
+        var config = new ConfigSpace(buffer[..count]);
+        var physical = files.ReadLink($"{folder}/physfn") is string target && PciAddress.TryParse(LastPart(target), out var at) ? at : (PciAddress?)null;
+        // A virtual function's ids read as all ones from its own configuration space (SR-IOV 1.1, 3.4.1.1): the kernel fills them in.
+        var answers = config.Answers;
+        var ids = answers ? config.Ids : new PciIds(Attribute("vendor"), Attribute("device"), Attribute("subsystem_vendor"), Attribute("subsystem_device"));
+        var (path, parent) = ReadPath(link);
+        return new PciFunction
+        {
+            Address = address,
+            Identity = new PciIdentity(path, ids, config.SerialNumber),
+            Class = answers ? config.Class : ClassAttribute(),
+            HeaderType = answers ? config.HeaderType : (byte)0,
+            ExpressType = config.ExpressType,
+            InterruptPin = physical is null ? config.InterruptPin : (byte)0,
+            Driver = files.ReadLink($"{folder}/driver") is string driver && DriverName.TryParse(LastPart(driver).ToString(), out var driverName) ? driverName : null,
+            DriverOverride = DriverName.TryParse(files.ReadText($"{folder}/driver_override"), out var name) && name.ToString() != "(null)" ? name : null,
+            IommuGroup = files.ReadLink($"{folder}/iommu_group") is string group && int.TryParse(LastPart(group), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null,
+            Parent = parent,
+            PhysicalFunction = physical,
+            KernelNames = [.. shown],
+        };
+
+        ushort Attribute(string name) => (ushort)Hex(name);
+
+        PciClass ClassAttribute()
+        {
+            var code = Hex("class");
+            return new PciClass((byte)(code >> 16), (byte)(code >> 8), (byte)code);
+        }
+
+        uint Hex(string name) => files.ReadText($"{folder}/{name}") is string text && text.StartsWith("0x", StringComparison.Ordinal)
+            && uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : 0;
+    }
+
+    /// <summary>
+    /// Turns <c>../../../devices/pci0000:00/0000:00:05.0/0000:09:00.0</c> into the path of an identity,
+    /// <c>0000:00/05.0/00.0</c>, and the bridge above, <c>0000:00:05.0</c>.
+    /// </summary>
+    static (string Path, PciAddress? Parent) ReadPath(string link)
+    {
+        List<string> parts = [];
+        PciAddress? parent = null, last = null;
+        foreach (var range in link.AsSpan().Split('/'))
+        {
+            var part = link.AsSpan()[range];
+            if (PciAddress.TryParse(part, out var address))
+            {
+                parts.Add($"{address.Device:x2}.{address.Function}");
+                (parent, last) = (last, address);
+            }
+            else if (part.StartsWith("pci", StringComparison.Ordinal) && part.Contains(':'))
+            {
+                parts.Add(part[3..].ToString());
+            }
+        }
+        return (string.Join('/', parts), parent);
+    }
+
+    static ReadOnlySpan<char> LastPart(string path) => path.AsSpan(path.LastIndexOf('/') + 1);
+}

@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>Reads the host into a snapshot: each part by a reader of its own, each file once.</summary>
+public static class HostReader
+{
+    /// <param name="host">The host.</param>
+    /// <param name="journal">pcipass' own journal, for what it took and what has not ended.</param>
+    public static HostSnapshot Read(HostSystem host, Journal journal)
+    {
+        var files = host.Files;
+        var names = KernelNames.Read(files);
+        var unread = ImmutableArray.CreateBuilder<string>();
+        var functions = FunctionReader.Read(files, names);
+        var hypervisor = XenReader.ReadHypervisor(files);
+        var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
+        var operations = Try(journal.ReadAll, "the journal", unread, []);
+        var snapshot = new HostSnapshot
+        {
+            BootId = bootId,
+            Hypervisor = hypervisor,
+            PcibackLoaded = files.Exists("/sys/bus/pci/drivers/pciback"),
+            PcibackSlots = [.. XenReader.ReadSlots(files)],
+            Drivers = [.. files.List("/sys/bus/pci/drivers")],
+            Functions = functions,
+            Names = names.All,
+            Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
+            Taken = Ledger.Taken(operations, bootId),
+            Unfinished = Ledger.Unfinished(operations),
+        };
+        if (hypervisor == Hypervisor.XenDom0)
+        {
+            snapshot = Try(() => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
+            snapshot = XenReader.ReadIommu(host, snapshot);
+            snapshot = Try(() => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
+        }
+        return snapshot with { Unread = unread.ToImmutable() };
+    }
+
+    /// <summary>An ordinary user can list; what only root can read is then told as missing, and never taken for absent.</summary>
+    static T Try<T>(Func<T> read, string what, ImmutableArray<string>.Builder unread, T otherwise)
+    {
+        try
+        {
+            return read();
+        }
+        catch (HostFailure failure) when (failure.ErrorNumber is Errno.EACCES or Errno.EPERM)
+        {
+            unread.Add($"{what} could not be read: {failure.Message}");
+            return otherwise;
+        }
+    }
+}

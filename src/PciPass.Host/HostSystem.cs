@@ -1,0 +1,42 @@
+namespace PciPass.Host;
+
+/// <summary>
+/// Everything through which this program touches a host: files, programs, xenstore, the kernel's network tables, the clock. There
+/// are two: <see cref="LinuxSystem"/>, and the simulator's.
+/// </summary>
+public abstract class HostSystem
+{
+    public abstract SysTree Files { get; }
+
+    public abstract TimeProvider Clock { get; }
+
+    /// <summary>Who runs this program, for the journal.</summary>
+    public abstract Caller Caller { get; }
+
+    /// <summary>Runs a program found on the path, without a shell and without input, and waits for it.</summary>
+    /// <exception cref="HostFailure">It cannot be started.</exception>
+    /// <exception cref="DeadlinePassed">It was still running; it is left running, since killing a toolstack half way helps nobody.</exception>
+    public abstract ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline);
+
+    /// <summary>Connects to xenstore; null where there is none.</summary>
+    public abstract ByteChannel? ConnectXenstore();
+
+    /// <summary>
+    /// The kernel's answer to a request for all addresses of all network interfaces: RTM_NEWADDR messages one after the other
+    /// (rtnetlink(7)).
+    /// </summary>
+    public abstract byte[] DumpAddresses();
+}
+
+/// <summary>How a program ended.</summary>
+/// <param name="ExitCode">Its exit code; 128 + n when signal n ended it.</param>
+/// <param name="Output">What it wrote to standard output.</param>
+/// <param name="Errors">What it wrote to standard error.</param>
+public sealed record ProgramResult(int ExitCode, string Output, string Errors);
+
+/// <summary>Who runs this program.</summary>
+/// <param name="UserId">The real user's id.</param>
+/// <param name="UserName">Its name; the id where there is none.</param>
+/// <param name="SudoUser">Whom sudo says it runs for (SUDO_USER); null without sudo. Told, not proven.</param>
+/// <param name="ProcessId">This process.</param>
+public sealed record Caller(int UserId, string UserName, string? SudoUser, int ProcessId);

@@ -1,0 +1,73 @@
+using System.Collections.Immutable;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>The kernel's names of what hangs on each function: network interfaces, disks, graphics cards.</summary>
+public sealed class KernelNames
+{
+    readonly Dictionary<string, PciAddress> byName = new(StringComparer.Ordinal);
+
+    /// <summary>The network interfaces and their functions.</summary>
+    public ImmutableDictionary<string, PciAddress> Interfaces { get; private init; } = ImmutableDictionary<string, PciAddress>.Empty;
+
+    public static KernelNames Read(SysTree files)
+    {
+        var interfaces = ImmutableDictionary.CreateBuilder<string, PciAddress>(StringComparer.Ordinal);
+        foreach (var name in files.List("/sys/class/net"))
+        {
+            if (FunctionBehind(files.ReadLink($"/sys/class/net/{name}")) is PciAddress address)
+                interfaces[name] = address;
+        }
+        var names = new KernelNames { Interfaces = interfaces.ToImmutable() };
+        foreach (var (name, address) in names.Interfaces)
+            names.byName[name] = address;
+        foreach (var family in (ReadOnlySpan<string>)["block", "nvme", "drm", "sound"])
+        {
+            foreach (var name in files.List($"/sys/class/{family}"))
+            {
+                if (FunctionBehind(files.ReadLink($"/sys/class/{family}/{name}")) is PciAddress address)
+                    names.byName[name] = address;
+            }
+        }
+        return names;
+    }
+
+    /// <summary>All names with the functions that they stand for.</summary>
+    public ImmutableDictionary<string, PciAddress> All => byName.ToImmutableDictionary(StringComparer.Ordinal);
+
+    /// <summary>
+    /// The names worth showing for each function. Partitions, controllers beside their disks and mixer devices would only
+    /// repeat: a name goes when another of the same function begins it.
+    /// </summary>
+    public ILookup<PciAddress, string> Shown() =>
+        byName.Where(pair => !byName.Any(other => other.Value == pair.Value && other.Key != pair.Key && IsLesser(pair.Key, other.Key)))
+            .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .ToLookup(pair => pair.Value, pair => pair.Key);
+
+    static bool IsLesser(string name, string other)
+    {
+        if (name.StartsWith("nvme", StringComparison.Ordinal))
+        {
+            // nvme0 < nvme0n1 > nvme0n1p1: the disk is the name that people use.
+            return other.StartsWith(name, StringComparison.Ordinal)
+                ? !name.AsSpan(4).Contains('n')
+                : name.StartsWith(other, StringComparison.Ordinal) && other.AsSpan(4).Contains('n');
+        }
+        return name.StartsWith(other, StringComparison.Ordinal) || (name.StartsWith("render", StringComparison.Ordinal) && other.StartsWith("card", StringComparison.Ordinal));
+    }
+
+    /// <summary>The last function on a device's path below /sys/devices; null where the path has none.</summary>
+    public static PciAddress? FunctionBehind(string? link)
+    {
+        if (link is null)
+            return null;
+        PciAddress? last = null;
+        foreach (var range in link.AsSpan().Split('/'))
+        {
+            if (PciAddress.TryParse(link.AsSpan()[range], out var address))
+                last = address;
+        }
+        return last;
+    }
+}

@@ -1,0 +1,85 @@
+using System.Buffers.Binary;
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace PciPass.Host;
+
+/// <summary>The running host.</summary>
+public sealed class LinuxSystem : HostSystem, IDisposable
+{
+    readonly AttributeWriter writer = new();
+
+    public LinuxSystem() => Files = new LinuxTree(writer);
+
+    public override SysTree Files { get; }
+
+    public override TimeProvider Clock => TimeProvider.System;
+
+    public override Caller Caller { get; } =
+        new(Libc.GetUserId(), Environment.UserName, Environment.GetEnvironmentVariable("SUDO_USER"), Environment.ProcessId);
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
+    {
+        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        Process process;
+        try
+        {
+            process = Process.Start(start)!;
+        }
+        catch (Win32Exception error)
+        {
+            throw new HostFailure("start", program, error.NativeErrorCode);
+        }
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = process.StandardError.ReadToEndAsync();
+        if (!Task.WaitAll([output, errors], deadline) || !process.WaitForExit(TimeSpan.FromSeconds(5)))
+            throw new DeadlinePassed($"{program} {string.Join(' ', arguments)}", deadline);
+        using (process)
+            return new ProgramResult(process.ExitCode, output.Result, errors.Result);
+    }
+
+    public override ByteChannel? ConnectXenstore() =>
+        DescriptorChannel.ConnectSocket("/run/xenstored/socket")
+        ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")
+        ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus");
+
+    public override byte[] DumpAddresses()
+    {
+        const ushort GetAddress = 22 /* RTM_GETADDR */, RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;
+        const string Name = "the kernel's table of addresses";
+        var descriptor = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
+        if (descriptor < 0)
+            throw new HostFailure("open", Name, Libc.LastError);
+        using var channel = new DescriptorChannel(descriptor, Name);
+        Span<byte> request = stackalloc byte[24];
+        request.Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(request, request.Length);
+        BinaryPrimitives.WriteUInt16LittleEndian(request[4..], GetAddress);
+        BinaryPrimitives.WriteUInt16LittleEndian(request[6..], RequestDump);
+        channel.Write(request);
+
+        using var dump = new MemoryStream();
+        var part = new byte[64 * 1024];
+        for (; ; )
+        {
+            var count = channel.Read(part, TimeSpan.FromSeconds(5));
+            for (var at = 0; at + 16 <= count;)
+            {
+                var length = BinaryPrimitives.ReadInt32LittleEndian(part.AsSpan(at));
+                var type = BinaryPrimitives.ReadUInt16LittleEndian(part.AsSpan(at + 4));
+                if (type == Done)
+                    return dump.ToArray();
+                if (type == Error || length < 16 || length > count - at)
+                    throw new HostFailure($"read {Name}: the kernel sent no table");
+                var aligned = Math.Min((length + 3) & ~3, count - at);
+                dump.Write(part, at, aligned);
+                at += aligned;
+            }
+        }
+    }
+
+    public void Dispose() => writer.Dispose();
+}

@@ -1,0 +1,141 @@
+using System.Text;
+
+namespace PciPass.Host;
+
+/// <summary>The running host's files, by plain system calls: .NET's own file classes open with O_CREAT, stat before they read, and lose error numbers.</summary>
+public sealed class LinuxTree(AttributeWriter writer) : SysTree
+{
+    const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
+
+    public override int Read(string path, Span<byte> buffer)
+    {
+        var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+        if (descriptor < 0)
+            return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? -1 : throw new HostFailure("open", path, Libc.LastError);
+        try
+        {
+            var count = 0;
+            while (count < buffer.Length)
+            {
+                var got = Libc.Read(descriptor, buffer[count..], buffer.Length - count);
+                if (got < 0 && Libc.LastError == Errno.EINTR)
+                    continue;
+                if (got < 0)
+                    throw new HostFailure("read", path, Libc.LastError);
+                if (got == 0)
+                    break;
+                count += (int)got;
+            }
+            return count;
+        }
+        finally
+        {
+            _ = Libc.Close(descriptor);
+        }
+    }
+
+    public override string? ReadLink(string path)
+    {
+        Span<byte> buffer = stackalloc byte[4096];
+        var length = Libc.ReadLink(path, buffer, buffer.Length);
+        if (length >= 0)
+            return Encoding.UTF8.GetString(buffer[..(int)length]);
+        return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL ? null : throw new HostFailure("readlink", path, Libc.LastError);
+    }
+
+    public override IReadOnlyList<string> List(string path)
+    {
+        try
+        {
+            var names = Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry)!).ToArray();
+            Array.Sort(names, StringComparer.Ordinal);
+            return names;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new HostFailure("list", path, Errno.EACCES);
+        }
+        catch (IOException error)
+        {
+            throw new HostFailure("list", path, error.HResult & 0xffff);
+        }
+    }
+
+    public override bool Exists(string path)
+    {
+        if (Libc.AccessAt(AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW) == 0)
+            return true;
+        return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? false : throw new HostFailure("look at", path, Libc.LastError);
+    }
+
+    public override void WriteAttribute(string path, string value, TimeSpan deadline) => writer.Write(path, value, deadline);
+
+    public override void MakeDirectory(string path)
+    {
+        if (Exists(path))
+            return;
+        var parent = Path.GetDirectoryName(path)!;
+        MakeDirectory(parent);
+        if (Libc.MakeDirectory(path, 0b111_000_000) < 0 && Libc.LastError != Errno.EEXIST)
+            throw new HostFailure("make directory", path, Libc.LastError);
+        FlushDirectory(parent);
+    }
+
+    public override void CreateFile(string path, ReadOnlySpan<byte> content)
+    {
+        WriteFile(path, Libc.O_CREAT | Libc.O_EXCL, content, flush: true);
+        FlushDirectory(Path.GetDirectoryName(path)!);
+    }
+
+    public override void Append(string path, ReadOnlySpan<byte> content, bool flush) => WriteFile(path, Libc.O_APPEND, content, flush);
+
+    static void WriteFile(string path, int flags, ReadOnlySpan<byte> content, bool flush)
+    {
+        var descriptor = Libc.Open(path, Libc.O_WRONLY | Libc.O_CLOEXEC | Libc.O_NOFOLLOW | flags, 0b110_000_000);
+        if (descriptor < 0)
+            throw new HostFailure("open", path, Libc.LastError);
+        try
+        {
+            while (!content.IsEmpty)
+            {
+                var put = Libc.Write(descriptor, content, content.Length);
+                if (put < 0 && Libc.LastError == Errno.EINTR)
+                    continue;
+                if (put < 0)
+                    throw new HostFailure("write", path, Libc.LastError);
+                content = content[(int)put..];
+            }
+            if (flush && Libc.Fsync(descriptor) < 0)
+                throw new HostFailure("flush", path, Libc.LastError);
+        }
+        finally
+        {
+            _ = Libc.Close(descriptor);
+        }
+    }
+
+    static void FlushDirectory(string path)
+    {
+        var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        if (descriptor < 0)
+            throw new HostFailure("open", path, Libc.LastError);
+        var result = Libc.Fsync(descriptor);
+        var error = Libc.LastError;
+        _ = Libc.Close(descriptor);
+        // Some file systems, tmpfs among them, have nothing to flush for a directory.
+        if (result < 0 && error != Errno.EINVAL)
+            throw new HostFailure("flush", path, error);
+    }
+
+    public override IDisposable? Lock(string path, TimeSpan deadline)
+    {
+        var descriptor = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0b110_000_000);
+        if (descriptor < 0)
+            throw new HostFailure("open", path, Libc.LastError);
+        return FileLock.Take(descriptor, path, deadline);
+    }
+}

@@ -1,0 +1,196 @@
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>Where the host stands in relation to a step.</summary>
+public enum Position
+{
+    /// <summary>As before the step.</summary>
+    From,
+
+    /// <summary>As after it.</summary>
+    To,
+
+    /// <summary>Neither; nothing is guessed then.</summary>
+    Between,
+}
+
+/// <summary>A position and what was seen, in words.</summary>
+public sealed record Observation(Position Position, string Seen);
+
+/// <summary>The guest has been asked to let go of a function and has not done so yet.</summary>
+public sealed class GuestHolds(string message) : HostFailure(message);
+
+/// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
+public sealed class StepRunner(HostSystem host)
+{
+    const string Devices = "/sys/bus/pci/devices", Drivers = "/sys/bus/pci/drivers";
+
+    /// <summary>Binding resets cards and loads firmware; past this the kernel is taken to hang.</summary>
+    static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan XlDeadline = TimeSpan.FromSeconds(90);
+
+    /// <summary>How long a guest may take to accept a function, or to let go of one.</summary>
+    static readonly TimeSpan GuestDeadline = TimeSpan.FromSeconds(30);
+
+    /// <summary>Looks where the host stands; changes nothing.</summary>
+    public Observation Observe(Step step) => step switch
+    {
+        Rebind rebind => Compare(DriverOf(step.Address), rebind.From, rebind.To, "driver"),
+        SetDriverOverride set => Compare(OverrideOf(step.Address), set.From, set.To, "driver_override"),
+        SetAssignable assignable => ObserveAssignable(assignable),
+        SetSlot slot => new Observation(IsInSlots(step.Address) == slot.Reserved ? Position.To : Position.From, IsInSlots(step.Address) ? "a slot" : "no slot"),
+        Probe => DriverOf(step.Address) is DriverName driver
+            ? new Observation(Position.To, $"driver {driver}")
+            : new Observation(Position.From, "no driver"),
+        Plug plug => ObservePlug(plug),
+        _ => throw new ArgumentOutOfRangeException(nameof(step)),
+    };
+
+    /// <summary>Does the step. The caller has seen the host at From, and looks again afterwards.</summary>
+    /// <exception cref="HostFailure">The host refused.</exception>
+    /// <exception cref="DeadlinePassed">The kernel or a program has not answered.</exception>
+    /// <exception cref="GuestHolds">The guest has not let go.</exception>
+    public void Act(Step step)
+    {
+        switch (step)
+        {
+            case Rebind { To: null } rebind:
+                Write($"{Drivers}/{rebind.From}/unbind", $"{step.Address}");
+                break;
+            case Rebind rebind:
+                Write($"{Drivers}/{rebind.To}/bind", $"{step.Address}");
+                break;
+            case SetDriverOverride set:
+                // An empty line clears it; writing nothing at all would be no write (seen in the lab).
+                Write($"{Devices}/{step.Address}/driver_override", set.To is DriverName to ? $"{to}" : "\n");
+                break;
+            case SetAssignable { Assignable: true }:
+                Xl("pci-assignable-add", $"{step.Address}");
+                break;
+            case SetAssignable:
+                TakeFromPciback(step.Address);
+                break;
+            case SetSlot slot:
+                Write($"{Drivers}/pciback/{(slot.Reserved ? "new_slot" : "remove_slot")}", $"{step.Address}");
+                break;
+            case Probe:
+                Write("/sys/bus/pci/drivers_probe", $"{step.Address}");
+                break;
+            case Plug plug:
+                ActPlug(plug);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(step));
+        }
+    }
+
+    void TakeFromPciback(PciAddress address)
+    {
+        if (DriverOf(address) == DriverName.Pciback)
+        {
+            // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
+            // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
+            Xl("pci-assignable-add", $"{address}");
+            Xl("pci-assignable-remove", $"{address}");
+        }
+        // xl leaves the slot when its own bind fails (seen in the lab).
+        if (IsInSlots(address))
+            Write($"{Drivers}/pciback/remove_slot", $"{address}");
+    }
+
+    Observation ObserveAssignable(SetAssignable step)
+    {
+        var driver = DriverOf(step.Address);
+        bool? assignable = driver == DriverName.Pciback ? true : driver is null && !IsInSlots(step.Address) ? false : null;
+        return new Observation(assignable is null ? Position.Between : assignable == step.Assignable ? Position.To : Position.From,
+            driver is null ? assignable is null ? "no driver, but a slot of pciback" : "no driver" : $"driver {driver}");
+    }
+
+    bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
+
+    void ActPlug(Plug plug)
+    {
+        // By domid, not by name: a guest of the same name that was started meanwhile is another one.
+        Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.DomId}", $"{plug.Address}");
+
+        // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
+        using var store = OpenXenstore();
+        try
+        {
+            store.WaitFor(XenReader.BackendPath(plug.DomId), () => Look(store, plug) is { Position: Position.To } there ? there : null, GuestDeadline);
+        }
+        catch (DeadlinePassed)
+        {
+            var seen = Look(store, plug).Seen;
+            throw plug.Plugged
+                ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {seen}")
+                : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {seen}");
+        }
+    }
+
+    Observation ObservePlug(Plug plug)
+    {
+        using var store = OpenXenstore();
+        return Look(store, plug);
+    }
+
+    static Observation Look(Xenstore store, Plug plug)
+    {
+        var (alive, attachment, type, frontend) = store.Consistent(transaction => (
+            store.Read($"/local/domain/{plug.DomId}/name", transaction) is not null,
+            XenReader.ReadAttachments(store, plug.DomId, transaction).FirstOrDefault(attachment => attachment.Address == plug.Address),
+            store.Read($"/libxl/{plug.DomId}/type", transaction),
+            store.Read($"/local/domain/{plug.DomId}/device/pci/0/state", transaction)));
+        var (without, with) = plug.Plugged ? (Position.From, Position.To) : (Position.To, Position.From);
+        if (!alive)
+            return new Observation(without, $"domain {plug.DomId} is gone");
+        if (attachment is null)
+            return new Observation(without, $"{plug.Guest} does not have it");
+        // An HVM guest has the function through its device model; its frontend node stays unused.
+        if (type == "hvm" || (attachment.IsSettled && frontend == "4"))
+            return new Observation(with, $"{plug.Guest} has it as {attachment.VirtualSlot ?? "a device of its device model"}");
+        return new Observation(Position.Between, $"in xenstore the function's state is {attachment.State}, the backend's {attachment.BackendState}, the frontend's {frontend ?? "none"}");
+    }
+
+    Xenstore OpenXenstore() => host.ConnectXenstore() is ByteChannel channel
+        ? new Xenstore(channel, host.Clock)
+        : throw new HostFailure("xenstored does not run");
+
+    void Write(string path, string value) => host.Files.WriteAttribute(path, value, WriteDeadline);
+
+    void Xl(params ReadOnlySpan<string> arguments)
+    {
+        var result = host.Run("xl", arguments.ToArray(), XlDeadline);
+        if (result.ExitCode != 0)
+            throw new HostFailure($"xl {string.Join(' ', arguments)} ended with {result.ExitCode}: {Said(result)}");
+    }
+
+    /// <summary>libxl's own words, without the noise in front of them: <c>libxl: error: libxl_pci.c:909:...: </c>.</summary>
+    static string Said(ProgramResult result)
+    {
+        var lines = result.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var errors = lines.Where(line => line.Contains(": error:", StringComparison.Ordinal)).ToArray();
+        var said = (errors.Length > 0 ? errors : lines).Select(line =>
+        {
+            var place = line.IndexOf(".c:", StringComparison.Ordinal);
+            var colon = place < 0 ? -1 : line.IndexOf(": ", place, StringComparison.Ordinal);
+            return colon < 0 ? line : line[(colon + 2)..];
+        });
+        return string.Join("; ", said) is { Length: > 0 } text ? text : "it gave no reason";
+    }
+
+    DriverName? DriverOf(PciAddress address)
+    {
+        if (!host.Files.Exists($"{Devices}/{address}"))
+            throw new HostFailure($"{address} is gone from the host");
+        return host.Files.ReadLink($"{Devices}/{address}/driver") is string link ? DriverName.Parse(link[(link.LastIndexOf('/') + 1)..]) : null;
+    }
+
+    DriverName? OverrideOf(PciAddress address) =>
+        host.Files.ReadText($"{Devices}/{address}/driver_override") is string text and not "(null)" && DriverName.TryParse(text, out var name) ? name : null;
+
+    static Observation Compare(DriverName? seen, DriverName? from, DriverName? to, string what) => new(
+        seen == to ? Position.To : seen == from ? Position.From : Position.Between,
+        seen is null ? $"no {what}" : $"{what} {seen}");
+}

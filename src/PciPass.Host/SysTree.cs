@@ -1,0 +1,78 @@
+using System.Text;
+
+namespace PciPass.Host;
+
+/// <summary>
+/// The host's files, at the boundary where bytes cross: sysfs, procfs, configuration and pcipass's own state. There are two:
+/// <see cref="LinuxTree"/>, and the simulator's, so that everything above runs the same on both.
+/// </summary>
+/// <remarks>
+/// All paths are absolute. Every method throws <see cref="HostFailure"/> with the kernel's error number. The methods that change
+/// something are told apart by what they mean: <see cref="WriteAttribute"/> speaks to the kernel; the rest changes files.
+/// </remarks>
+public abstract class SysTree
+{
+    /// <summary>Reads from the start of a file until its end or until the buffer is full.</summary>
+    /// <returns>The number of bytes; -1 when there is no such file.</returns>
+    public abstract int Read(string path, Span<byte> buffer);
+
+    /// <summary>The target of a symbolic link as it stands; null when there is no such link.</summary>
+    public abstract string? ReadLink(string path);
+
+    /// <summary>The names in a directory, sorted by ordinal; empty when there is no such directory.</summary>
+    public abstract IReadOnlyList<string> List(string path);
+
+    /// <summary>Whether something is at the path (a dangling link counts).</summary>
+    public abstract bool Exists(string path);
+
+    /// <summary>
+    /// Writes a value to an attribute of the kernel by one write(2). Never creates a file. The kernel may take its time, or for
+    /// ever: after the deadline the write is left behind, and <see cref="DeadlinePassed"/> is thrown.
+    /// </summary>
+    public abstract void WriteAttribute(string path, string value, TimeSpan deadline);
+
+    /// <summary>Makes a directory of mode 0700 with its parents, and flushes each one's parent to disk; does nothing where it exists.</summary>
+    public abstract void MakeDirectory(string path);
+
+    /// <summary>Creates a file of mode 0600 that must not exist, with this content, and flushes the file and its directory to disk.</summary>
+    public abstract void CreateFile(string path, ReadOnlySpan<byte> content);
+
+    /// <summary>Adds to the end of a file that must exist and be no link; with <paramref name="flush"/>, returns once it is on disk.</summary>
+    public abstract void Append(string path, ReadOnlySpan<byte> content, bool flush);
+
+    /// <summary>
+    /// Waits for the exclusive lock of a file (flock(2)), which it creates where needed, and holds it until disposed or until the
+    /// process ends, however it ends.
+    /// </summary>
+    /// <returns>Null when others held it until the deadline.</returns>
+    public abstract IDisposable? Lock(string path, TimeSpan deadline);
+
+    /// <summary>A small file's text (up to 1 MiB) without its last line's end; null when there is no such file.</summary>
+    public string? ReadText(string path)
+    {
+        Span<byte> buffer = stackalloc byte[4096];
+        var count = Read(path, buffer);
+        if (count < 0)
+            return null;
+        if (count < buffer.Length)
+            return Encoding.UTF8.GetString(buffer[..count]).TrimEnd('\n');
+        var whole = ReadAll(path);
+        return whole is null ? null : Encoding.UTF8.GetString(whole).TrimEnd('\n');
+    }
+
+    /// <summary>A file's bytes, up to 64 MiB; null when there is no such file.</summary>
+    /// <exception cref="HostFailure">It is longer.</exception>
+    public byte[]? ReadAll(string path)
+    {
+        for (var size = 64 * 1024; size <= 64 * 1024 * 1024; size *= 4)
+        {
+            var buffer = new byte[size];
+            var count = Read(path, buffer);
+            if (count < 0)
+                return null;
+            if (count < size)
+                return buffer[..count];
+        }
+        throw new HostFailure($"read {path}: longer than 64 MiB");
+    }
+}

@@ -1,0 +1,122 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>Reads what Xen is and does here: from sysfs, xenstore and, for what nothing else tells, <c>xl info</c>.</summary>
+static class XenReader
+{
+    static readonly TimeSpan XlDeadline = TimeSpan.FromSeconds(30);
+
+    public static Hypervisor ReadHypervisor(SysTree files)
+    {
+        if (files.ReadText("/sys/hypervisor/type") != "xen")
+            return Hypervisor.None;
+        // xenfs may not be mounted yet; dom0's uuid is all zeros (xen/common/domain.c).
+        var isDom0 = files.ReadText("/proc/xen/capabilities") is string capabilities
+            ? capabilities.Contains("control_d", StringComparison.Ordinal)
+            : files.ReadText("/sys/hypervisor/uuid") == "00000000-0000-0000-0000-000000000000";
+        return isDom0 ? Hypervisor.XenDom0 : Hypervisor.XenGuest;
+    }
+
+    /// <summary>The functions in pciback's slots; none without pciback. (Its <c>quirks</c> are never read: that has crashed dom0's kernel in the lab.)</summary>
+    public static IEnumerable<PciAddress> ReadSlots(SysTree files)
+    {
+        foreach (var line in (files.ReadText("/sys/bus/pci/drivers/pciback/slots") ?? "").Split('\n'))
+        {
+            if (PciAddress.TryParse(line.AsSpan().Trim(), out var address))
+                yield return address;
+        }
+    }
+
+    /// <summary>Reads the running guests and what the backend offers each of them, as one consistent state.</summary>
+    public static HostSnapshot ReadGuests(HostSystem host, HostSnapshot snapshot)
+    {
+        using var channel = host.ConnectXenstore();
+        if (channel is null)
+            return snapshot with { IommuReason = "xenstored does not run" };
+        using var store = new Xenstore(channel, host.Clock);
+        return store.Consistent(transaction =>
+        {
+            var guests = ImmutableArray.CreateBuilder<Guest>();
+            foreach (var id in Numbers(store.List("/local/domain", transaction)))
+            {
+                if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
+                    guests.Add(new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction))));
+            }
+            var attachments = ImmutableArray.CreateBuilder<Attachment>();
+            foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
+                attachments.AddRange(ReadAttachments(store, id, transaction));
+            return snapshot with { Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable() };
+        });
+    }
+
+    /// <summary>
+    /// What the backend offers one guest (xen/include/public/io/pciif.h and libxl): <c>num_devs</c>, then <c>dev-N</c>,
+    /// <c>state-N</c> and <c>vdev-N</c>. An N is never kept: libxl moves the higher ones down when one goes.
+    /// </summary>
+    public static IEnumerable<Attachment> ReadAttachments(Xenstore store, int domId, uint transaction)
+    {
+        const int Most = 256;
+        var backend = BackendPath(domId);
+        _ = int.TryParse(store.Read($"{backend}/num_devs", transaction), NumberStyles.None, CultureInfo.InvariantCulture, out var count);
+        var busState = State(store.Read($"{backend}/state", transaction));
+        for (var number = 0; number < Math.Min(count, Most); number++)
+        {
+            if (PciAddress.TryParse(store.Read($"{backend}/dev-{number}", transaction), out var address))
+            {
+                var slot = store.Read($"{backend}/vdev-{number}", transaction);
+                yield return new Attachment(address, domId, State(store.Read($"{backend}/state-{number}", transaction)), slot is null ? null : VirtualSlot(slot), busState);
+            }
+        }
+    }
+
+    public static string BackendPath(int domId) => $"/local/domain/0/backend/pci/{domId}/0";
+
+    /// <summary>Whether Xen has an IOMMU in use: only xl can ask the hypervisor (the capabilities of XEN_SYSCTL_physinfo).</summary>
+    public static HostSnapshot ReadIommu(HostSystem host, HostSnapshot snapshot)
+    {
+        try
+        {
+            var result = host.Run("xl", ["info"], XlDeadline);
+            var line = result.Output.Split('\n').FirstOrDefault(line => line.StartsWith("virt_caps", StringComparison.Ordinal));
+            if (result.ExitCode != 0 || line is null)
+                return snapshot with { Iommu = IommuState.Unknown, IommuReason = $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}" };
+            var capabilities = line[(line.IndexOf(':') + 1)..].Trim();
+            var active = capabilities.Split(' ').Any(word => word is "pv_directio" or "hvm_directio");
+            return snapshot with { Iommu = active ? IommuState.Active : IommuState.Absent, IommuReason = $"xl info: virt_caps: {capabilities}" };
+        }
+        catch (HostFailure failure)
+        {
+            return snapshot with { Iommu = IommuState.Unknown, IommuReason = failure.Message };
+        }
+    }
+
+    /// <summary>pciback writes a function's number with two digits (<c>0000:00:00.00</c>); people write one.</summary>
+    static string VirtualSlot(string text)
+    {
+        var dot = text.LastIndexOf('.');
+        return dot > 0 && text.Length == dot + 3 && text[dot + 1] == '0' ? $"{text[..(dot + 1)]}{text[dot + 2]}" : text;
+    }
+
+    static GuestType Type(string? text) => text switch
+    {
+        "pv" => GuestType.Pv,
+        "pvh" => GuestType.Pvh,
+        "hvm" => GuestType.Hvm,
+        _ => GuestType.Unknown,
+    };
+
+    static XenbusState State(string? text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= 8 ? (XenbusState)number : XenbusState.Unknown;
+
+    static IEnumerable<int> Numbers(IEnumerable<string> names) =>
+        from name in names
+        where int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+        let number = int.Parse(name, CultureInfo.InvariantCulture)
+        orderby number
+        select number;
+
+    static string FirstLine(string text) => text.Split('\n')[0].Trim();
+}
