@@ -86,7 +86,7 @@ static class ChangeCommand
                 session.Terminal.Output.WriteLine($"nothing to do: {string.Join(", ", plan.Request.Functions)} {(plan.Request.Functions.Length == 1 ? "is" : "are")} as wished");
             return ExitCode.Done;
         }
-        var outcome = new Executor(session.Host, session.Journal, json ? null : act => session.Terminal.Errors.WriteLine($"  {act}")).Run(snapshot, plan);
+        var outcome = session.Executor(json).Run(snapshot, plan);
         return WriteOutcome(session, outcome, json);
     }
 
@@ -130,10 +130,8 @@ static class ChangeCommand
                     break;
                 case Result.Undone:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} failed and was undone", "undone", string.Join("\n       ", outcome.Errors), "");
-                    foreach (var step in outcome.Undone)
-                        session.Terminal.Errors.WriteLine($"undone: {step.Sentence}");
                     foreach (var address in operation.Request.Functions)
-                        session.Terminal.Errors.WriteLine($"now:    {NowText(snapshot, address)}");
+                        session.Terminal.Errors.WriteLine($"now:   {NowText(snapshot, address)}");
                     break;
                 case Result.Pending:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} waits for the guest", "pending", outcome.Errors[^1],

@@ -45,7 +45,7 @@ static class RecoverCommand
     static int RecoverOne(Session session, Operation operation, bool json)
     {
         session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("recover:")} operation {operation.Number} ({operation.Request.VerbName}) was {operation.State}");
-        var outcome = new Executor(session.Host, session.Journal, json ? null : act => session.Terminal.Errors.WriteLine($"  {act}")).Recover(operation, BootId(session));
+        var outcome = session.Executor(json).Recover(operation, BootId(session));
         if (json)
             return ChangeCommand.WriteOutcome(session, outcome, json);
         switch (outcome.Result)

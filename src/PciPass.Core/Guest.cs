@@ -15,7 +15,11 @@ public enum GuestType
 /// <param name="Name">Its name.</param>
 /// <param name="DomId">Xen's number for this start of it; a new start has a new one.</param>
 /// <param name="Type">How it is virtualised.</param>
-public sealed record Guest(GuestName Name, int DomId, GuestType Type);
+/// <param name="Passthrough">
+/// Whether Xen prepared it for functions when it was started (<c>passthrough=</c> in its configuration, or a function from the
+/// start); null where that could not be read.
+/// </param>
+public sealed record Guest(GuestName Name, int DomId, GuestType Type, bool? Passthrough = null);
 
 /// <summary>A function that the backend offers to a guest: one <c>dev-N</c> of xenstore, read as a whole.</summary>
 /// <param name="Address">The function on the host (<c>dev-N</c>).</param>

@@ -31,8 +31,8 @@ public sealed record Outcome(Result Result, Operation Operation, IReadOnlyList<s
 /// </summary>
 /// <param name="host">The host.</param>
 /// <param name="journal">The journal; the caller holds its lock.</param>
-/// <param name="tell">Called with each act before it begins, in words.</param>
-public sealed class Executor(HostSystem host, Journal journal, Action<string>? tell = null)
+/// <param name="tell">Called before each act; the mark says whether it is done or undone.</param>
+public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null)
 {
     readonly StepRunner runner = new(host);
 
@@ -130,7 +130,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<string>? t
             if (found.Position == Position.Between && before == Mark.Doing && open.Record.LastMark(number) != Mark.Pending)
                 throw new HostFailure($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
             open.Add(before, number);
-            tell?.Invoke(step.Sentence);
+            tell?.Invoke(before, step);
             try
             {
                 runner.Act(step);

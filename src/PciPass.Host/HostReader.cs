@@ -33,7 +33,8 @@ public static class HostReader
         if (hypervisor == Hypervisor.XenDom0)
         {
             snapshot = Try(() => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
-            snapshot = XenReader.ReadIommu(host, snapshot);
+            var (iommu, reason) = XenReader.ReadIommu(host);
+            snapshot = snapshot with { Iommu = iommu, IommuReason = reason };
             snapshot = Try(() => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
         }
         return snapshot with { Unread = unread.ToImmutable() };

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 
 namespace PciPass.Host;
 
@@ -15,8 +16,21 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 
     public override TimeProvider Clock => TimeProvider.System;
 
-    public override Caller Caller { get; } =
-        new(Libc.GetUserId(), Environment.UserName, Environment.GetEnvironmentVariable("SUDO_USER"), Environment.ProcessId);
+    public override Caller Caller => new(Libc.GetUserId(), NameOf(Libc.GetUserId()), Environment.GetEnvironmentVariable("SUDO_USER"), Environment.ProcessId);
+
+    /// <summary>
+    /// The user's name from /etc/passwd, which an initramfs lacks. Asking the C library would load the host's name services into a
+    /// static binary.
+    /// </summary>
+    string NameOf(int userId)
+    {
+        foreach (var line in (Files.ReadText("/etc/passwd") ?? "").Split('\n'))
+        {
+            if (line.Split(':') is [var name, _, var id, ..] && int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number == userId)
+                return name;
+        }
+        return userId == 0 ? "root" : userId.ToString(CultureInfo.InvariantCulture);
+    }
 
     public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
     {

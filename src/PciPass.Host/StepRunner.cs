@@ -66,7 +66,7 @@ public sealed class StepRunner(HostSystem host)
                 Write($"{Devices}/{step.Address}/driver_override", set.To is DriverName to ? $"{to}" : "\n");
                 break;
             case SetAssignable { Assignable: true }:
-                Xl("pci-assignable-add", $"{step.Address}");
+                GiveToPciback(step.Address);
                 break;
             case SetAssignable:
                 TakeFromPciback(step.Address);
@@ -85,9 +85,22 @@ public sealed class StepRunner(HostSystem host)
         }
     }
 
+    void GiveToPciback(PciAddress address)
+    {
+        // Without an IOMMU there is no quarantine: xl binds the function and then fails, and cannot undo that (seen in the lab).
+        if (HasQuarantine)
+            Xl("pci-assignable-add", $"{address}");
+        else
+            Write($"{Drivers}/pciback/bind", $"{address}");
+    }
+
     void TakeFromPciback(PciAddress address)
     {
-        if (DriverOf(address) == DriverName.Pciback)
+        if (DriverOf(address) == DriverName.Pciback && !HasQuarantine)
+        {
+            Write($"{Drivers}/pciback/unbind", $"{address}");
+        }
+        else if (DriverOf(address) == DriverName.Pciback)
         {
             // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
             // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
@@ -107,6 +120,8 @@ public sealed class StepRunner(HostSystem host)
             driver is null ? assignable is null ? "no driver, but a slot of pciback" : "no driver" : $"driver {driver}");
     }
 
+    bool HasQuarantine => XenReader.ReadIommu(host).State != IommuState.Absent;
+
     bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
 
     void ActPlug(Plug plug)
@@ -118,7 +133,8 @@ public sealed class StepRunner(HostSystem host)
         using var store = OpenXenstore();
         try
         {
-            store.WaitFor(XenReader.BackendPath(plug.DomId), () => Look(store, plug) is { Position: Position.To } there ? there : null, GuestDeadline);
+            // The backend is connected before the frontend has looked at what is new, so both are watched.
+            store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is { Position: Position.To } there ? there : null, GuestDeadline);
         }
         catch (DeadlinePassed)
         {
@@ -141,7 +157,7 @@ public sealed class StepRunner(HostSystem host)
             store.Read($"/local/domain/{plug.DomId}/name", transaction) is not null,
             XenReader.ReadAttachments(store, plug.DomId, transaction).FirstOrDefault(attachment => attachment.Address == plug.Address),
             store.Read($"/libxl/{plug.DomId}/type", transaction),
-            store.Read($"/local/domain/{plug.DomId}/device/pci/0/state", transaction)));
+            store.Read($"{FrontendPath(plug.DomId)}/state", transaction)));
         var (without, with) = plug.Plugged ? (Position.From, Position.To) : (Position.To, Position.From);
         if (!alive)
             return new Observation(without, $"domain {plug.DomId} is gone");
@@ -152,6 +168,8 @@ public sealed class StepRunner(HostSystem host)
             return new Observation(with, $"{plug.Guest} has it as {attachment.VirtualSlot ?? "a device of its device model"}");
         return new Observation(Position.Between, $"in xenstore the function's state is {attachment.State}, the backend's {attachment.BackendState}, the frontend's {frontend ?? "none"}");
     }
+
+    static string FrontendPath(int domId) => $"/local/domain/{domId}/device/pci/0";
 
     Xenstore OpenXenstore() => host.ConnectXenstore() is ByteChannel channel
         ? new Xenstore(channel, host.Clock)

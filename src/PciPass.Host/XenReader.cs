@@ -35,7 +35,7 @@ static class XenReader
     {
         using var channel = host.ConnectXenstore();
         if (channel is null)
-            return snapshot with { IommuReason = "xenstored does not run" };
+            throw new HostFailure("xenstored does not run: who has which function cannot be known");
         using var store = new Xenstore(channel, host.Clock);
         return store.Consistent(transaction =>
         {
@@ -43,7 +43,7 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction))));
+                    guests.Add(new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)), GuestRecord.HasPassthrough(host.Files, id)));
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
@@ -75,21 +75,21 @@ static class XenReader
     public static string BackendPath(int domId) => $"/local/domain/0/backend/pci/{domId}/0";
 
     /// <summary>Whether Xen has an IOMMU in use: only xl can ask the hypervisor (the capabilities of XEN_SYSCTL_physinfo).</summary>
-    public static HostSnapshot ReadIommu(HostSystem host, HostSnapshot snapshot)
+    public static (IommuState State, string Reason) ReadIommu(HostSystem host)
     {
         try
         {
             var result = host.Run("xl", ["info"], XlDeadline);
             var line = result.Output.Split('\n').FirstOrDefault(line => line.StartsWith("virt_caps", StringComparison.Ordinal));
             if (result.ExitCode != 0 || line is null)
-                return snapshot with { Iommu = IommuState.Unknown, IommuReason = $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}" };
+                return (IommuState.Unknown, $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}");
             var capabilities = line[(line.IndexOf(':') + 1)..].Trim();
             var active = capabilities.Split(' ').Any(word => word is "pv_directio" or "hvm_directio");
-            return snapshot with { Iommu = active ? IommuState.Active : IommuState.Absent, IommuReason = $"xl info: virt_caps: {capabilities}" };
+            return (active ? IommuState.Active : IommuState.Absent, $"xl info: virt_caps: {capabilities}");
         }
         catch (HostFailure failure)
         {
-            return snapshot with { Iommu = IommuState.Unknown, IommuReason = failure.Message };
+            return (IommuState.Unknown, failure.Message);
         }
     }
 

@@ -68,20 +68,21 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
         return events.Dequeue();
     }
 
-    /// <summary>Waits until <paramref name="read"/> returns something, looking again at each change below the path.</summary>
+    /// <summary>Waits until <paramref name="read"/> returns something, looking again at each change below one of the paths.</summary>
     /// <exception cref="DeadlinePassed">It never did.</exception>
-    public T WaitFor<T>(string path, Func<T?> read, TimeSpan deadline)
+    public T WaitFor<T>(ReadOnlySpan<string> paths, Func<T?> read, TimeSpan deadline)
         where T : class
     {
         var start = clock.GetTimestamp();
-        Watch(path);
+        foreach (var path in paths)
+            Watch(path);
         try
         {
             for (; ; )
             {
                 var left = deadline - clock.GetElapsedTime(start);
                 if (left < TimeSpan.Zero)
-                    throw new DeadlinePassed($"wait for {path} in xenstore", deadline);
+                    throw new DeadlinePassed($"wait for {paths[0]} in xenstore", deadline);
                 WaitForChange(left);
                 if (read() is T found)
                     return found;
@@ -89,7 +90,8 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
         }
         finally
         {
-            Unwatch(path);
+            foreach (var path in paths)
+                Unwatch(path);
             events.Clear();
         }
     }

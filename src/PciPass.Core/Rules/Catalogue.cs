@@ -15,6 +15,7 @@ public static class Catalogue
         new HasVirtualFunctions(),
         new GuestUnknown(),
         new GuestType(),
+        new GuestNotPrepared(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),

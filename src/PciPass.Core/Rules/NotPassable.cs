@@ -20,7 +20,7 @@ public sealed class NotPassable : Rule
         { HeaderType: 1 } => "a PCI-to-PCI bridge (header type 1)",
         { HeaderType: 2 } => "a CardBus bridge (header type 2)",
         { HeaderType: not 0 } => $"of unknown header type {function.HeaderType}",
-        { Class.IsBridge: true } => $"a {(function.Class.Name == "bridge" ? "bridge" : function.Class.Name)} (class {function.Class.Base:x2}{function.Class.Sub:x2}), a part of the chipset",
+        { Class.IsBridge: true } => $"{(function.Class.Name[0] == 'I' ? "an" : "a")} {function.Class.Name} (class {function.Class.Base:x2}{function.Class.Sub:x2}), a part of the chipset",
         { Class.IsSmBus: true } => "the SMBus controller (class 0c05), which reaches the board's memory modules and sensors",
         _ => null,
     };

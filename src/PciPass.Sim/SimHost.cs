@@ -1,0 +1,497 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using PciPass.Core;
+using PciPass.Host;
+
+namespace PciPass.Sim;
+
+/// <summary>
+/// A simulated host: a machine with PCI functions, a Linux kernel, Xen with its toolstack and guests, and files. It models what a
+/// write means, at the boundary where bytes cross, so that the real program runs on it unchanged. Everything happens in one thread
+/// and in virtual time; the same calls always have the same result.
+/// </summary>
+/// <remarks>
+/// Its rules are those of Linux 6.1 and Xen 4.17, each with a test that also runs on a real kernel. Not modelled: memory, interrupts,
+/// what a driver does besides taking a function and naming a network interface or a disk.
+/// </remarks>
+public sealed partial class SimHost : HostSystem
+{
+    readonly SimTree tree;
+    readonly List<SimFunction> wired = [];
+    readonly List<SimGuest> guests = [];
+    readonly Dictionary<string, GuestPlan> plans = new(StringComparer.Ordinal);
+    readonly Dictionary<int, SimBackend> backends = [];
+    readonly List<string> trace = [];
+    readonly List<SimFile> held = [];
+    readonly List<SimXenstoreChannel> channels = [];
+    int processNumber;
+    int nextDomId = 1;
+    int reads;
+    int changesLeft = -1;
+    int operationsLeft = -1;
+    bool dead;
+
+    SimHost(bool xen)
+    {
+        IsXen = xen;
+        tree = new SimTree(this);
+        Shell = new SimShell(this);
+    }
+
+    public override SysTree Files => tree;
+    public override SimClock Clock { get; } = new();
+    public override Caller Caller => caller;
+
+    /// <summary>Whether Xen is below the kernel.</summary>
+    public bool IsXen { get; }
+
+    public bool HasIommu => Iommu.Present;
+
+    /// <summary>What goes wrong.</summary>
+    public Faults Faults { get; } = new();
+
+    /// <summary>The programs of the demonstration, on the host and in guests.</summary>
+    public SimShell Shell { get; }
+
+    public IEnumerable<SimFunction> Functions => Pci.Functions;
+    public IReadOnlyList<SimGuest> Guests => guests;
+    public SimPciback? Pciback => Pci.Pciback;
+
+    /// <summary>How often the machine was started.</summary>
+    public int BootNumber { get; private set; }
+
+    /// <summary>How many bytes at most one read from xenstore returns, to try clients that count on more.</summary>
+    public int XenstoreChunk { get; set; } = int.MaxValue;
+
+    internal SimIommu Iommu { get; } = new();
+    internal SimXenstore Store { get; } = new();
+    internal SimNames Names { get; private set; } = null!;
+    internal SimPci Pci { get; private set; } = null!;
+    internal bool IsRoot => caller.UserId == 0;
+
+    Caller caller = new(0, "root", null, 1000);
+
+    public SimFunction? Find(PciAddress address) => Pci.Find(address);
+
+    /// <summary>The function at an address written like <c>09:00.0</c>.</summary>
+    public SimFunction Function(string address) => Find(PciAddress.Parse(address)) ?? throw new ArgumentException($"there is no function at {address}", nameof(address));
+
+    /// <summary>The domain to which a function's DMA belongs: <c>dom0</c>, <c>d[IO]</c> (quarantine) or <c>domid 3</c>.</summary>
+    public string OwnerOf(PciAddress address) => Iommu.Describe(address);
+
+    public SimGuest? FindGuest(string name) => guests.Find(guest => guest.Name == name);
+
+    internal SimGuest? FindDomain(string domid) =>
+        int.TryParse(domid, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? FindDomain(number) : null;
+
+    internal SimGuest? FindDomain(int domid) => guests.Find(guest => guest.DomId == domid);
+
+    // ---- operations, and their end -------------------------------------------------------------------------------------------------
+
+    /// <summary>What was done to the host since it began, in order; reads are not in it.</summary>
+    public IReadOnlyList<string> Trace => trace;
+
+    /// <summary>How many operations changed something (or flushed it) so far.</summary>
+    public int Changes => trace.Count;
+
+    /// <summary>How many operations there were so far, reads included.</summary>
+    public int Operations => reads + trace.Count;
+
+    /// <summary>Lets the process die right after the n-th operation from now that changes something; before the first when 0.</summary>
+    public void CrashAfter(int changes)
+    {
+        changesLeft = changes;
+        if (changes == 0)
+            operationsLeft = -1;
+    }
+
+    /// <summary>Lets the process die right after the n-th operation from now, reads included.</summary>
+    public void CrashAfterOperations(int operations) => operationsLeft = operations;
+
+    /// <summary>A new process of the same program: locks and connections of the old one are gone, no crash is planned any more.</summary>
+    public void StartProcess()
+    {
+        Abandon();
+        dead = false;
+        changesLeft = operationsLeft = -1;
+        caller = caller with { ProcessId = caller.ProcessId + 1 };
+    }
+
+    void Abandon()
+    {
+        processNumber++;
+        foreach (var file in held)
+            file.Locked = false;
+        held.Clear();
+        foreach (var channel in channels)
+            channel.Close();
+        channels.Clear();
+    }
+
+    void Die(string after)
+    {
+        dead = true;
+        Abandon();
+        throw new SimCrash($"the process died after: {after}");
+    }
+
+    internal void Check(int process)
+    {
+        if (dead || process != processNumber)
+            throw new SimCrash("this process has died");
+    }
+
+    /// <summary>Every operation begins here.</summary>
+    internal void Enter(string what)
+    {
+        if (dead)
+            throw new SimCrash("this process has died");
+        if (BootNumber == 0)
+            Boot();
+        CountRead(what);
+    }
+
+    internal void CountRead(string what)
+    {
+        reads++;
+        if (operationsLeft >= 0 && operationsLeft-- == 0)
+            Die($"(before) {what}");
+    }
+
+    /// <summary>Every change that a process makes goes through here.</summary>
+    internal void Change(string what, Action act)
+    {
+        if (changesLeft == 0)
+            Die($"(before) {what}");
+        trace.Add(what);
+        act();
+        if (changesLeft > 0 && --changesLeft == 0)
+            Die(what);
+    }
+
+    internal IDisposable Hold(SimFile file)
+    {
+        held.Add(file);
+        return new Held(this, file);
+    }
+
+    sealed class Held(SimHost host, SimFile file) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (host.held.Remove(file))
+                file.Locked = false;
+        }
+    }
+
+    /// <summary>What the kernel answers to a write: 0 or an error number.</summary>
+    internal int KernelWrite(string path, string value, Func<string, int> write)
+    {
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        return Faults.Check(path, value) is > 0 and var errno ? errno : write(value);
+    }
+
+    /// <summary>The same for a path, as a program does it.</summary>
+    internal int KernelWrite(string path, string value) => tree.Resolve(path) switch
+    {
+        SimAttribute { Write: { } write } => KernelWrite(path, value, write),
+        null => Errno.ENOENT,
+        _ => Errno.EACCES,
+    };
+
+    internal void WhenReleased(string path, Action action)
+    {
+        if (Faults.IsHung(path))
+            Clock.After(TimeSpan.FromMilliseconds(100), () => WhenReleased(path, action));
+        else
+            action();
+    }
+
+    // ---- programs --------------------------------------------------------------------------------------------------------------------
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
+    {
+        var commandLine = string.Join(' ', [program, .. arguments]);
+        Enter($"run {commandLine}");
+        if (Faults.Check(commandLine) is > 0 and var errno)
+            throw new HostFailure("run", program, errno);
+        if (Faults.CheckProgram(commandLine) is ProgramResult planned)
+            return planned;
+        var process = program switch
+        {
+            "xl" when IsXen => SimXl.Start(this, arguments),
+            "xenstore-read" or "xenstore-ls" or "xenstore-list" or "xenstore-exists" or "xenstore-write" or "xenstore-rm" when IsXen =>
+                SimStorePrograms.Start(this, program, arguments),
+            "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
+            _ => throw new HostFailure("run", program, Errno.ENOENT),
+        };
+        if (process.ChangesSomething)
+            Change($"run {commandLine}", Go);
+        else
+            Go();
+        return process.Result;
+
+        void Go()
+        {
+            if (Faults.IsHung(commandLine))
+                WhenReleased(commandLine, () => process.Begin(Clock));
+            else
+                process.Begin(Clock);
+            if (!Clock.WaitFor(() => process.HasEnded, deadline))
+                throw new DeadlinePassed(commandLine, deadline);
+        }
+    }
+
+    public override ByteChannel? ConnectXenstore()
+    {
+        Enter("connect xenstore");
+        if (!IsXen || !IsRoot)
+            return null;
+        var channel = new SimXenstoreChannel(this, Store, processNumber);
+        channels.Add(channel);
+        return channel;
+    }
+
+    public override byte[] DumpAddresses()
+    {
+        Enter("dump addresses");
+        return Names.DumpAddresses();
+    }
+
+    // ---- guests ----------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Starts a configured guest, as <c>xl create</c> does, and waits until its functions are connected.</summary>
+    public SimGuest StartGuest(string name)
+    {
+        var guest = Launch(plans[name]);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        return guest;
+    }
+
+    internal GuestPlan? Plan(string name) => plans.GetValueOrDefault(name);
+
+    internal SimGuest Launch(GuestPlan plan)
+    {
+        var guest = new SimGuest(this, plan, nextDomId++);
+        var domain = guest.DomId;
+        if (HasIommu && (plan.Passthrough || plan.Functions.Count > 0))
+            Iommu.Domains.Add(domain);
+        Store.Write($"/vm/{guest.Uuid}/name", plan.Name);
+        Store.Write($"/local/domain/{domain}/vm", $"/vm/{guest.Uuid}");
+        Store.Write($"/local/domain/{domain}/name", plan.Name);
+        Store.Write($"/local/domain/{domain}/domid", $"{domain}");
+        Store.Write($"/local/domain/{domain}/memory/target", "262144");
+        Store.MakeDirectory($"/local/domain/{domain}/device");
+        Store.MakeDirectory($"/local/domain/{domain}/control");
+        Store.Write($"/libxl/{domain}/type", plan.Type switch { GuestType.Hvm => "hvm", GuestType.Pvh => "pvh", _ => "pv" });
+        WriteDomainConfig(guest);
+        guests.Add(guest);
+        backends[domain] = new SimBackend(this, domain);
+        guest.Start();
+        foreach (var function in plan.Functions)
+            SimXl.AttachAtStart(this, guest, function);
+        Store.FireSpecial("@introduceDomain");
+        return guest;
+    }
+
+    /// <summary>libxl's own record of a guest's configuration, as JSON that ends with a NUL byte (seen in the lab).</summary>
+    internal void WriteDomainConfig(SimGuest guest) =>
+        tree.Put(DomainConfigPath(guest), [.. Encoding.UTF8.GetBytes(DomainConfig(guest)), 0]);
+
+    static string DomainConfigPath(SimGuest guest) => $"/var/lib/xen/userdata-d.{guest.DomId}.{guest.Uuid}.libxl-json";
+
+    internal string DomainConfig(SimGuest guest)
+    {
+        var backend = $"/local/domain/0/backend/pci/{guest.DomId}/0";
+        // libxl leaves out what is zero.
+        var functions = Enumerable.Range(0, Store.ReadNumber($"{backend}/num_devs", 0))
+            .Select(n => PciAddress.Parse(Store.ReadText($"{backend}/dev-{n}")))
+            .Select(static a => $"{{ {Field("domain", a.Segment)}{Field("bus", a.Bus)}{Field("dev", a.Device)}{Field("func", a.Function)}\"vfunc_mask\": 1, \"rdm_policy\": \"strict\" }}")
+            .ToList();
+        var type = guest.Plan.Type.ToString().ToLowerInvariant();
+        return $"{{ \"domid\": 4294967295, \"c_info\": {{ \"type\": \"{type}\", \"name\": \"{guest.Name}\", \"uuid\": \"{guest.Uuid}\""
+            + $"{(guest.Plan.Passthrough || guest.Plan.Functions.Count > 0 ? ", \"passthrough\": \"enabled\"" : "")} }}, "
+            + $"\"b_info\": {{ \"max_memkb\": 262144, \"type.{type}\": {{ {(guest.Plan.E820Host ? "\"e820_host\": \"True\"" : "")} }} }}"
+            + $"{(functions.Count == 0 ? "" : $", \"pcidevs\": [ {string.Join(", ", functions)} ]")} }}";
+
+        static string Field(string name, int value) => value == 0 ? "" : $"\"{name}\": {value}, ";
+    }
+
+    /// <summary>Ends a guest, as <c>xl destroy</c> does.</summary>
+    /// <param name="name">The guest.</param>
+    /// <param name="leavesNodes">
+    /// Whether the backend's nodes stay in xenstore with state 6, as was seen in the lab after a save: they belong to nobody then.
+    /// </param>
+    public void DestroyGuest(string name, bool leavesNodes = false) =>
+        End(FindGuest(name) ?? throw new ArgumentException($"no guest {name} is running", nameof(name)), leavesNodes);
+
+    internal void Crash(SimGuest guest) => End(guest, leavesNodes: false);
+
+    internal void End(SimGuest guest, bool leavesNodes)
+    {
+        if (!guest.Alive)
+            return;
+        guest.Alive = false;
+        guest.Stop();
+        var domain = guest.DomId;
+        var backend = $"/local/domain/0/backend/pci/{domain}/0";
+        foreach (var function in Pci.Functions.Where(function => Iommu.Owner(function.Address) == domain || Pciback?.ExportedTo(function.Address) == domain).ToList())
+            Store.Remove($"/libxl/pci/{SimXl.Dashed(function.Address)}/domid");
+        backends[domain].Stop();
+        backends.Remove(domain);
+        if (leavesNodes && Store.Exists(backend))
+            Store.Write($"{backend}/state", "6");
+        else
+            Store.RemoveWithEmptyParents(backend);
+        Iommu.Release(domain);
+        guests.Remove(guest);
+        tree.Delete(DomainConfigPath(guest));
+        if (Store.ReadText($"/local/domain/{domain}/vm") is string vm)
+            Store.Remove(vm);
+        Store.Remove($"/local/domain/{domain}");
+        Store.Remove($"/libxl/{domain}");
+        Store.FireSpecial("@releaseDomain");
+    }
+
+    // ---- what an administrator does ---------------------------------------------------------------------------------------------------
+
+    /// <summary>Puts an address on a network interface.</summary>
+    public SimHost WithAddress(string networkInterface, string address, int prefix)
+    {
+        Enter("address");
+        Names.AddAddress(networkInterface, IPAddress.Parse(address), prefix);
+        return this;
+    }
+
+    /// <summary>Sends the default route through a network interface.</summary>
+    public SimHost WithDefaultRoute(string networkInterface, string gateway)
+    {
+        Enter("route");
+        Names.AddDefaultRoute(networkInterface, IPAddress.Parse(gateway));
+        return this;
+    }
+
+    /// <summary>Makes a network interface a port of a bridge.</summary>
+    public SimHost WithBridgePort(string networkInterface, string bridge)
+    {
+        Enter("bridge");
+        Names.Enslave(networkInterface, bridge);
+        return this;
+    }
+
+    /// <summary>Mounts a disk: <c>/dev/nvme0n1p1</c>.</summary>
+    public SimHost WithMount(string device, string point, string type = "ext4")
+    {
+        Enter("mount");
+        Names.Mount(device, point, type);
+        return this;
+    }
+
+    public SimHost WithSwap(string device)
+    {
+        Enter("swapon");
+        Names.SwapOn(device);
+        return this;
+    }
+
+    /// <summary>Writes a file, which is on disk at once.</summary>
+    public SimHost WithFile(string path, string content)
+    {
+        Enter("file");
+        tree.Put(path, Encoding.UTF8.GetBytes(content));
+        return this;
+    }
+
+    /// <summary>Puts a symbolic link where a file would be.</summary>
+    public SimHost WithLink(string path, string target)
+    {
+        Enter("link");
+        tree.Root.Make(path[..path.LastIndexOf('/')]).Set(path[(path.LastIndexOf('/') + 1)..], new SimLink(target));
+        return this;
+    }
+
+    /// <summary>Removes a file.</summary>
+    public SimHost WithoutFile(string path)
+    {
+        Enter("file");
+        tree.Delete(path);
+        return this;
+    }
+
+    /// <summary>Lets a driver's probe fail with an error number from now on; 0 repairs it.</summary>
+    public SimHost WithBrokenDriver(string driver, int errno)
+    {
+        Enter("driver");
+        (Pci.FindDriver(driver) ?? throw new ArgumentException($"no driver {driver} is loaded", nameof(driver))).ProbeError = errno;
+        return this;
+    }
+
+    /// <summary>Who runs the program from now on.</summary>
+    public SimHost As(int userId, string userName, string? sudoUser = null)
+    {
+        caller = caller with { UserId = userId, UserName = userName, SudoUser = sudoUser };
+        return this;
+    }
+
+    // ---- the whole host as text ---------------------------------------------------------------------------------------------------------
+
+    /// <summary>
+    /// The whole host as sorted, readable text, made for comparing before and after: functions, slots, uses, guests, what the toolstack
+    /// remembers, and the files below <c>/etc</c>. Not in it: what differs by the mere passing of time (boot id, pcipass's journal and
+    /// lock, which have their own tests).
+    /// </summary>
+    public string ToText()
+    {
+        if (BootNumber == 0)
+            Boot();
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"host {(IsXen ? "xen" : "linux")}, {(HasIommu ? "iommu" : "no iommu")}\n");
+        foreach (var function in Pci.Functions)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"function {function.Address} {function.Ids} driver={function.Driver ?? "-"} override={function.DriverOverride ?? "-"}");
+            if (IsXen)
+                text.Append(CultureInfo.InvariantCulture, $" owner={OwnerOf(function.Address).Replace(' ', '-')}");
+            if (function.KernelName is string name)
+                text.Append(CultureInfo.InvariantCulture, $" name={name}");
+            if (Pciback?.ExportedTo(function.Address) is int domain)
+                text.Append(CultureInfo.InvariantCulture, $" exported={domain}");
+            if (function.TotalVfs != 0)
+                text.Append(CultureInfo.InvariantCulture, $" vfs={function.NumVfs}/{function.TotalVfs}");
+            text.Append('\n');
+        }
+        foreach (var slot in Pciback?.Slots.Order() ?? Enumerable.Empty<PciAddress>())
+            text.Append(CultureInfo.InvariantCulture, $"slot {slot}\n");
+        foreach (var use in Names.Uses.Order(StringComparer.Ordinal))
+            text.Append(CultureInfo.InvariantCulture, $"use {use}\n");
+        foreach (var guest in guests.OrderBy(guest => guest.Name, StringComparer.Ordinal))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}\n");
+            foreach (var (at, function) in guest.Functions)
+                text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={guest.DriverOf(function) ?? "-"}\n");
+        }
+        foreach (var path in StoreLeaves("/libxl/pci").Concat(StoreLeaves("/local/domain/0/backend/pci")).Order(StringComparer.Ordinal))
+            text.Append(CultureInfo.InvariantCulture, $"xenstore {path} = {Store.ReadText(path)}\n");
+        foreach (var (path, file) in tree.FilesBelow("/etc"))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"file {path}\n");
+            foreach (var line in Encoding.UTF8.GetString(file.Content).TrimEnd('\n').Split('\n'))
+                text.Append(CultureInfo.InvariantCulture, $"  {line}\n");
+        }
+        return text.ToString();
+    }
+
+    IEnumerable<string> StoreLeaves(string path)
+    {
+        foreach (var name in Store.List(path) ?? [])
+        {
+            var at = $"{path}/{name}";
+            if (Store.Read(at) is { Length: > 0 })
+                yield return at;
+            foreach (var below in StoreLeaves(at))
+                yield return below;
+        }
+    }
+
+    public override string ToString() => ToText();
+}
