@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using PciPass.Core;
@@ -291,11 +292,11 @@ public sealed partial class SimHost
 
         """;
 
-    // How network cards make a serial number of a MAC address: ff:fe goes into its middle.
+    // How QEMU's network cards make a serial number of a MAC address: ff:ff goes into its middle.
     static ulong Serial(string mac)
     {
         var b = Convert.FromHexString(mac.Replace(":", "", StringComparison.Ordinal));
-        return ((ulong)b[0] << 56) | ((ulong)b[1] << 48) | ((ulong)b[2] << 40) | 0xfffe000000ul << 0 | ((ulong)b[3] << 16) | ((ulong)b[4] << 8) | b[5];
+        return BinaryPrimitives.ReadUInt64BigEndian([b[0], b[1], b[2], 0xff, 0xff, b[3], b[4], b[5]]);
     }
 
     static PciIds Ids(string ids, string subsystem) => new(Half(ids, 0), Half(ids, 5), Half(subsystem, 0), Half(subsystem, 5));

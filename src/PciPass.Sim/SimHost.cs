@@ -297,7 +297,7 @@ public sealed partial class SimHost : HostSystem
 
     /// <summary>libxl's own record of a guest's configuration, as JSON that ends with a NUL byte (seen in the lab).</summary>
     internal void WriteDomainConfig(SimGuest guest) =>
-        tree.Put(DomainConfigPath(guest), [.. Encoding.UTF8.GetBytes(DomainConfig(guest)), 0]);
+        tree.Put(DomainConfigPath(guest), [.. Encoding.UTF8.GetBytes(DomainConfig(guest)), (byte)'\n', 0]);
 
     static string DomainConfigPath(SimGuest guest) => $"/var/lib/xen/userdata-d.{guest.DomId}.{guest.Uuid}.libxl-json";
 

@@ -658,6 +658,7 @@ sealed class SimXl
             yield break;
         }
         yield return TimeSpan.FromSeconds(1);
-        host.End(guest, leavesNodes: false);
+        // A guest whose frontend does not answer leaves its backend's nodes behind for ever (seen in the lab).
+        host.End(guest, leavesNodes: guest.Habit.LetsGo is null);
     }
 }

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+
+namespace PciPass.Lab;
+
+/// <summary>The lab's images and folders below artifacts/lab of the checkout.</summary>
+public sealed class Images
+{
+    Images(string checkout)
+    {
+        Checkout = checkout;
+        Folder = Path.Combine(checkout, "artifacts", "lab");
+    }
+
+    /// <summary>The checkout's root folder.</summary>
+    public string Checkout { get; }
+
+    /// <summary>Where the images and logs are.</summary>
+    public string Folder { get; }
+
+    /// <summary>The hypervisor.</summary>
+    public string Xen => Path.Combine(Folder, "xen");
+
+    /// <summary>The kernel of dom0, of the guests and of Linux alone.</summary>
+    public string Kernel => Path.Combine(Folder, "vmlinux");
+
+    /// <summary>The file system of dom0, and of Linux alone.</summary>
+    public string Dom0 => Path.Combine(Folder, "dom0.cpio");
+
+    /// <summary>The native program, as it lies in a machine.</summary>
+    /// <exception cref="LabException">It has not been built.</exception>
+    public MachineFile Program()
+    {
+        var program = Path.Combine(Checkout, "artifacts", "pcipass");
+        return File.Exists(program)
+            ? MachineFile.FromHost(program, "/usr/bin/pcipass")
+            : throw new LabException($"{program} is missing: ./build publish makes it");
+    }
+
+    /// <summary>Makes the images where they are missing or out of date.</summary>
+    /// <param name="progress">Gets each line of lab/images.sh, "[2/5] unpack the payload".</param>
+    /// <exception cref="LabException">This program is outside a checkout, or the images cannot be made.</exception>
+    public static Images Ensure(Action<string>? progress = null)
+    {
+        var images = new Images(FindCheckout());
+        var start = new ProcessStartInfo(Path.Combine(images.Checkout, "lab", "images.sh"))
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = new Process { StartInfo = start };
+        var errors = new List<string>();
+        process.ErrorDataReceived += (_, line) => errors.Add(line.Data ?? "");
+        process.Start();
+        process.BeginErrorReadLine();
+        while (process.StandardOutput.ReadLine() is { } line)
+        {
+            progress?.Invoke(line);
+        }
+        process.WaitForExit();
+        return process.ExitCode == 0
+            ? images
+            : throw new LabException($"lab/images.sh ended with {process.ExitCode}:\n{string.Join('\n', errors)}");
+    }
+
+    /// <summary>The folder of the checkout that this program was built from.</summary>
+    /// <exception cref="LabException">It lies in none.</exception>
+    public static string FindCheckout()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "lab", "images.sh")))
+            {
+                return folder.FullName;
+            }
+        }
+        throw new LabException($"{AppContext.BaseDirectory} is in no checkout of pcipass: no lab/images.sh above it");
+    }
+}

@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Lab;
+
+/// <summary>The description of a machine: everything a boot depends on, apart from the images.</summary>
+public sealed record Machine
+{
+    /// <summary>What runs on it.</summary>
+    public required MachineKind Kind { get; init; }
+
+    /// <summary>Its PCI devices.</summary>
+    public required Topology Topology { get; init; }
+
+    /// <summary>Its memory in MiB. dom0 has 768 of it, a guest of the images 256.</summary>
+    public int Memory { get; init; } = 2048;
+
+    /// <summary>Kernel modules that dom0 loads before its native drivers.</summary>
+    public ImmutableArray<string> Modules { get; init; } = [];
+
+    /// <summary>Further words for the command line of dom0's kernel, or of Linux.</summary>
+    public string KernelArguments { get; init; } = "";
+
+    /// <summary>Files laid over the image.</summary>
+    public ImmutableArray<MachineFile> Files { get; init; } = [];
+
+    /// <summary>
+    /// Xen with network cards at 0000:09:00.0 and 0000:08:00.0 and an NVMe disk at 0000:07:00.0, each alone below its own root port.
+    /// </summary>
+    public static Machine Demo { get; } =
+        new()
+        {
+            Kind = MachineKind.Xen,
+            Topology = Topology
+                .Empty.NineRootPorts()
+                .NetworkCard("e1000e", "rp9", "0", "52:54:00:09:00:00")
+                .NetworkCard("e1000e", "rp8", "0", "52:54:00:08:00:00")
+                .NvmeDisk("rp7", "NVME0001", 16 << 20),
+            Modules = ["xen-pciback"],
+        };
+
+    /// <summary>The demo's machine without an IOMMU.</summary>
+    public static Machine DemoWithoutIommu { get; } = Demo with { Kind = MachineKind.XenWithoutIommu };
+
+    /// <summary>The demo's devices below Linux alone.</summary>
+    public static Machine DemoLinux { get; } = Demo with { Kind = MachineKind.Linux, Modules = [], Memory = 1024 };
+
+    /// <summary>
+    /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),
+    /// an NVMe disk with two virtual functions (04:00.0, and 04:00.1 and 04:00.2 once they are made), a USB controller (05:00.0), a function
+    /// without interrupt pin or driver on the root bus (00:10.0), and a card on a second root bus, whose number needs hexadecimal digits
+    /// (3b:00.0).
+    /// </summary>
+    public static Machine Rich { get; } =
+        new()
+        {
+            Kind = MachineKind.Xen,
+            Topology = Topology
+                .Empty.RootPort("card", "2.0")
+                .RootPort("old", "2.1")
+                .RootPort("disk", "2.2")
+                .RootPort("usb", "2.3")
+                .RootBus("far", 0x3a)
+                .RootPort("remote", "0.0", "far")
+                .NetworkCard("e1000e", "card", "0.0", "52:54:00:01:00:00", multifunction: true)
+                .NetworkCard("e1000e", "card", "0.1", "52:54:00:01:00:01")
+                .ConventionalBridge("conventional", "old")
+                .NetworkCard("e1000", "conventional", "1", "52:54:00:03:01:00")
+                .NetworkCard("e1000", "conventional", "2", "52:54:00:03:02:00")
+                .NvmeDisk("disk", "NVME0004", 16 << 20, virtualFunctions: 2)
+                .UsbController("usb")
+                .SharedMemory("pcie.0", "10.0")
+                .NetworkCard("e1000e", "remote", "0", "52:54:00:3b:00:00"),
+            Modules = ["xen-pciback"],
+        };
+
+    /// <summary>QEMU's arguments for the machine itself, without its images, disks and serial ports.</summary>
+    public ImmutableArray<string> Arguments
+    {
+        get
+        {
+            // With SMAP on, dom0 dies at its first return to user space under QEMU 7.2; SMEP and PKU go with it.
+            var processor = Kind == MachineKind.Linux ? "max" : "max,-smap,-smep,-pku";
+            ImmutableArray<string> arguments =
+            [
+                .. "-nodefaults -display none -monitor none -no-reboot -accel tcg,thread=multi -smp 2".Split(' '),
+                "-cpu",
+                processor,
+                "-m",
+                $"{Memory}M",
+            ];
+            // The IOMMU must be made before the devices behind it.
+            arguments = HasIommu
+                ? [.. arguments, .. "-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on".Split(' ')]
+                : [.. arguments, "-machine", "q35"];
+            return [.. arguments, .. Topology.Arguments];
+        }
+    }
+
+    /// <summary>QEMU's arguments that start the kernel.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="initrd">dom0's image, with the overlay behind it.</param>
+    internal ImmutableArray<string> BootArguments(Images images, string initrd)
+    {
+        // compat: the root ports' own services (hot-plug, AER) would only take time. panic: a dead machine ends QEMU, and so the boot.
+        var kernel = "quiet mitigations=off pcie_ports=compat panic=-1";
+        if (Modules.Length > 0)
+        {
+            kernel += $" lab.modules={string.Join(',', Modules)}";
+        }
+        kernel = $"{kernel} {KernelArguments}".TrimEnd();
+        if (Kind == MachineKind.Linux)
+        {
+            return ["-kernel", images.Kernel, "-initrd", initrd, "-append", $"console=ttyS0 intel_iommu=on iommu=nopt {kernel}"];
+        }
+        var xen = "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M dom0_max_vcpus=1 dom0_vcpus_pin sched=credit spec-ctrl=no xpti=no";
+        // QEMU's multiboot loader takes Xen as the kernel, and in -initrd the modules, separated by commas: so commas within are doubled.
+        return
+        [
+            "-kernel",
+            images.Xen,
+            "-append",
+            $"{xen} iommu={(HasIommu ? "on" : "off")}",
+            "-initrd",
+            $"{Doubled($"{images.Kernel} console=hvc0 {kernel}")},{Doubled(initrd)}",
+        ];
+    }
+
+    bool HasIommu => Kind != MachineKind.XenWithoutIommu;
+
+    static string Doubled(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
+}

@@ -1,0 +1,98 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Lab;
+
+/// <summary>
+/// The PCI devices of a machine, as QEMU's arguments, in the order of their making. Every method returns a new topology with one device
+/// more. QEMU's own ids name the buses: "pcie.0" is the root bus, and a bridge's id names the bus below it.
+/// </summary>
+public sealed record Topology
+{
+    /// <summary>The chipset's own functions and nothing else.</summary>
+    public static readonly Topology Empty = new();
+
+    Topology() { }
+
+    /// <summary>QEMU's arguments.</summary>
+    public ImmutableArray<string> Arguments { get; private init; } = [];
+
+    /// <summary>The disks, by QEMU's drive id, with their sizes in bytes. Each boot gets them empty.</summary>
+    public ImmutableSortedDictionary<string, long> Disks { get; private init; } = ImmutableSortedDictionary<string, long>.Empty;
+
+    /// <summary>A PCI Express root port. Buses are numbered in the order of the ports' addresses.</summary>
+    /// <param name="id">QEMU's id, also the name of the bus below.</param>
+    /// <param name="address">Device and function on the bus above, "4.0".</param>
+    /// <param name="bus">The bus above.</param>
+    public Topology RootPort(string id, string address, string bus = "pcie.0")
+    {
+        var function = address.Split('.') is [_, var text] ? text : "0";
+        var chassis = Arguments.Count(argument => argument.StartsWith("pcie-root-port", StringComparison.Ordinal)) + 1;
+        return Device($"pcie-root-port,id={id},bus={bus},chassis={chassis},addr={address}{(function == "0" ? ",multifunction=on" : "")}");
+    }
+
+    /// <summary>Nine root ports, rp1 to rp9, with the buses 01 to 09 below them.</summary>
+    public Topology NineRootPorts()
+    {
+        var topology = this;
+        for (var port = 1; port <= 8; port++)
+        {
+            topology = topology.RootPort($"rp{port}", $"4.{port - 1}");
+        }
+        return topology.RootPort("rp9", "5.0");
+    }
+
+    /// <summary>A second root bus with a number of its own.</summary>
+    public Topology RootBus(string id, byte number) => Device($"pxb-pcie,id={id},bus_nr={number},bus=pcie.0");
+
+    /// <summary>A PCI Express to PCI bridge: what is behind it shares one requester id, and so one IOMMU group.</summary>
+    public Topology ConventionalBridge(string id, string bus) => Device($"pcie-pci-bridge,id={id},bus={bus}");
+
+    /// <summary>An Intel network card that answers pings at 10.0.2.2, on a network of its own.</summary>
+    /// <param name="model">"e1000e" (PCI Express) or "e1000" (conventional PCI).</param>
+    /// <param name="bus">The bus above.</param>
+    /// <param name="address">Device and function, "0" or "0.1".</param>
+    /// <param name="mac">The card's address.</param>
+    /// <param name="multifunction">Whether further functions follow at the same device number.</param>
+    public Topology NetworkCard(string model, string bus, string address, string mac, bool multifunction = false)
+    {
+        var id = $"net-{bus}-{address}";
+        var option = multifunction ? ",multifunction=on" : "";
+        return With("-netdev", $"user,id={id}").Device($"{model},netdev={id},bus={bus},addr={address},mac={mac}{option}");
+    }
+
+    /// <summary>An NVMe disk.</summary>
+    /// <param name="bus">The bus above.</param>
+    /// <param name="serial">Its serial number.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="virtualFunctions">How many virtual functions it can make.</param>
+    public Topology NvmeDisk(string bus, string serial, long size, int virtualFunctions = 0)
+    {
+        var disk = $"disk-{serial}";
+        var topology = this with { Disks = Disks.Add(disk, size) };
+        if (virtualFunctions == 0)
+        {
+            return topology.Device($"nvme,drive={disk},serial={serial},bus={bus},addr=0");
+        }
+        // QEMU wants a subsystem, and queues and interrupts that it can give to the virtual functions.
+        var flexible = $"sriov_vq_flexible={virtualFunctions * 2},sriov_vi_flexible={virtualFunctions}";
+        return topology
+            .Device($"nvme-subsys,id=subsystem-{serial}")
+            .Device(
+                $"nvme,serial={serial},bus={bus},addr=0,subsys=subsystem-{serial},sriov_max_vfs={virtualFunctions},{flexible},"
+                    + $"max_ioqpairs={2 + (virtualFunctions * 2)},msix_qsize={2 + virtualFunctions}"
+            )
+            .Device($"nvme-ns,drive={disk},shared=false,nsid=1");
+    }
+
+    /// <summary>A USB controller.</summary>
+    public Topology UsbController(string bus) => Device($"qemu-xhci,bus={bus},addr=0");
+
+    /// <summary>A memory device without an interrupt pin and without any driver.</summary>
+    public Topology SharedMemory(string bus, string address) =>
+        With("-object", "memory-backend-ram,id=shared-memory,size=1M,share=on")
+            .Device($"ivshmem-plain,memdev=shared-memory,bus={bus},addr={address}");
+
+    Topology Device(string text) => With("-device", text);
+
+    Topology With(string option, string text) => this with { Arguments = [.. Arguments, option, text] };
+}

@@ -1,0 +1,153 @@
+using PciPass.Core;
+using PciPass.Core.Formats;
+using Xunit;
+
+namespace PciPass.Tests;
+
+public class FormatTests
+{
+    [Theory]
+    [InlineData("0000:09:00.0", "0000:09:00.0")]
+    [InlineData("09:00.0", "0000:09:00.0")]
+    [InlineData("0000:0A:04.1", "0000:0a:04.1")]
+    [InlineData("10000:e1:1f.7", "10000:e1:1f.7")]
+    public void An_address_is_read_and_printed_in_one_form(string text, string printed) => Assert.Equal(printed, PciAddress.Parse(text).ToString());
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("9:0.0")]
+    [InlineData("09:00")]
+    [InlineData("09:00.8")]
+    [InlineData("09:20.0")]
+    [InlineData("000:09:00.0")]
+    [InlineData("0000:09:00.0 ")]
+    [InlineData("0000:09:00.0\n")]
+    [InlineData("0000:+9:00.0")]
+    [InlineData("fffffffff:09:00.0")]
+    [InlineData("80000000:09:00.0")]
+    [InlineData("0000:09:00.0:1")]
+    public void What_is_no_address_is_refused_and_quoted(string text)
+    {
+        Assert.False(PciAddress.TryParse(text, out _));
+        Assert.Contains($"\"{text}\"", Assert.Throws<FormatException>(() => PciAddress.Parse(text)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("pci_0000_09_00_0", "0000:09:00.0")]
+    [InlineData("pci_10000_e1_00_0", "10000:e1:00.0")]
+    [InlineData("pci_8086_3a6c", null)]
+    [InlineData("pci_0000_09_00", null)]
+    [InlineData("pci_0000_09.00_0", null)]
+    public void A_node_device_name_is_an_address(string text, string? address) =>
+        Assert.Equal(address, PciAddress.TryParseNodeDevice(text, out var found) ? found.ToString() : null);
+
+    [Fact]
+    public void Addresses_sort_by_segment_bus_device_function() => Assert.Equal(
+        ["0000:00:1f.0", "0000:09:00.0", "0000:09:00.1", "0000:10:00.0", "10000:00:00.0"],
+        ((string[])["10000:00:00.0", "0000:10:00.0", "0000:09:00.1", "0000:09:00.0", "0000:00:1f.0"]).Select(text => PciAddress.Parse(text)).Order().Select(address => address.ToString()));
+
+    [Theory]
+    [InlineData("../../x")]
+    [InlineData("a b")]
+    [InlineData("a\nb")]
+    [InlineData("")]
+    [InlineData("..")]
+    [InlineData("-")]
+    public void A_name_that_would_leave_its_folder_is_no_driver(string text) => Assert.False(DriverName.TryParse(text, out _));
+
+    [Theory]
+    [InlineData("-f")]
+    [InlineData("0")]
+    [InlineData("17")]
+    [InlineData("a/b")]
+    [InlineData("a b")]
+    [InlineData(".hidden")]
+    public void A_word_that_xl_would_take_otherwise_is_no_guest(string text) => Assert.False(GuestName.TryParse(text, out _));
+
+    [Fact]
+    public void Mounts_are_read_with_their_escapes()
+    {
+        var mount = Assert.Single(MountTable.ParseMountInfo("36 35 259:1 / /srv/a\\040b rw,noatime shared:1 - ext4 /dev/nvme0n1p1 rw\nrubbish\n"));
+        Assert.Equal((259, 1, "/srv/a b", "/dev/nvme0n1p1"), (mount.Major, mount.Minor, mount.MountPoint, mount.Source));
+    }
+
+    [Fact]
+    public void Swaps_are_read_without_the_heading() => Assert.Equal(["/dev/nvme0n1p2", "/swap file"],
+        MountTable.ParseSwaps("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p2                          partition\t1048572\t\t0\t\t-2\n/swap\\040file file 4 0 -3\n"));
+
+    [Fact]
+    public void Default_routes_are_found_and_the_kernels_own_entry_is_none()
+    {
+        const string Four = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+            + "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\neth1\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        Assert.Equal(["eth0"], NetworkTables.ParseDefaultRoutes4(Four));
+        const string Zeros = "00000000000000000000000000000000";
+        Assert.Equal(["eth2"], NetworkTables.ParseDefaultRoutes6(
+            $"{Zeros} 00 {Zeros} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth2\n{Zeros} 00 {Zeros} 00 {Zeros} ffffffff 00000001 00000000 00200200       lo\n"));
+    }
+
+    [Fact]
+    public void Addresses_are_read_from_the_kernels_messages()
+    {
+        byte[] dump =
+        [
+            // nlmsghdr: length 40, RTM_NEWADDR; ifaddrmsg: AF_INET, /24, index 3; IFA_ADDRESS (peer) 10.0.0.1, IFA_LOCAL 10.0.0.2
+            40, 0, 0, 0, 20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 24, 0, 0, 3, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 1, 8, 0, 2, 0, 10, 0, 0, 2,
+            // AF_INET6, /64, index 4; IFA_ADDRESS fe80::1:0:0:2
+            44, 0, 0, 0, 20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 64, 0, 0, 4, 0, 0, 0, 20, 0, 1, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2,
+        ];
+        Assert.Equal([new InterfaceAddress(3, "10.0.0.2/24", false), new InterfaceAddress(4, "fe80::1:0:0:2/64", true)], NetworkTables.ParseAddresses(dump));
+        for (var cut = 0; cut < dump.Length; cut++)
+            Assert.True(NetworkTables.ParseAddresses(dump[..cut]).Count() <= 1);
+    }
+
+    [Theory]
+    [InlineData("name = \"web1\"\npci = [ '09:00.0' ]\n", "web1", "0000:09:00.0")]
+    [InlineData("pci=['0000:09:00.0,permissive=1','0a:00.1@7'] # both\nname='x'", "x", "0000:09:00.0 0000:0a:00.1")]
+    [InlineData("# pci = ['01:00.0']\nname=\"a#b\"\npci = [\n  '09:00.0',   # first\n  \"bdf=0a:00.0,seize=1\",\n]\nvcpus=2\n", "a#b", "0000:09:00.0 0000:0a:00.0")]
+    [InlineData("pci = ['09:00.1-2']\npci = ['0a:00.*']", null, "0000:0a:00.0 0000:0a:00.1 0000:0a:00.2 0000:0a:00.3 0000:0a:00.4 0000:0a:00.5 0000:0a:00.6 0000:0a:00.7")]
+    [InlineData("memory = 256\nextra = \"pci=nomsi\"\n", null, "")]
+    public void A_guests_file_tells_its_name_and_functions(string text, string? name, string functions)
+    {
+        var config = XlConfig.Parse(text);
+        Assert.Equal((name, functions), (config.Name, string.Join(' ', config.Functions)));
+    }
+
+    [Fact]
+    public void An_entry_that_is_no_function_is_told() => Assert.Equal(["nonsense"], XlConfig.Parse("pci = [ 'nonsense', '09:00.0' ]").NotUnderstood);
+
+    [Fact]
+    public void Names_come_from_the_list_of_ids()
+    {
+        const string List = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n";
+        var names = new PciIdsFile(List, [new PciIds(0x8086, 0x10d3, 0, 0)]);
+        Assert.Equal("Intel 82574L Gigabit Network Connection", names.Name(new PciIds(0x8086, 0x10d3, 0, 0)));
+        Assert.Equal("vendor 1234 device 5678", names.Name(new PciIds(0x1234, 0x5678, 0, 0)));
+    }
+
+    [Fact]
+    public void A_serial_number_is_found_behind_other_extended_capabilities_and_a_list_that_goes_in_circles_ends()
+    {
+        var bytes = new byte[4096];
+        bytes[0] = 0x86;
+        bytes[1] = 0x80;
+        BitConverter.TryWriteBytes(bytes.AsSpan(0x100), 0x14010001u);
+        BitConverter.TryWriteBytes(bytes.AsSpan(0x140), 0x10010003u);
+        BitConverter.TryWriteBytes(bytes.AsSpan(0x144), 0x0123456789abcdefUL);
+        Assert.Equal(0x0123456789abcdefUL, new ConfigSpace(bytes).SerialNumber);
+        bytes[0x140] = 4;
+        Assert.Null(new ConfigSpace(bytes).SerialNumber);
+        Assert.Null(new ConfigSpace(bytes.AsSpan(0, 64)).SerialNumber);
+    }
+
+    [Fact]
+    public void An_identity_reads_back_and_says_what_differs()
+    {
+        var card = new PciIdentity("0000:00/05.0/00.0", new PciIds(0x8086, 0x10d3, 0x8086, 0xa01f), 0x5254_00ff_ff09_0000);
+        Assert.Equal(card, PciIdentity.Parse(card.ToString()));
+        Assert.Null(card.DifferenceTo(card with { SerialNumber = null }));
+        Assert.Contains("expected 8086:10d3", card.DifferenceTo(card with { Ids = default })!, StringComparison.Ordinal);
+        Assert.Contains("found it at 0000:00/06.0", card.DifferenceTo(card with { Path = "0000:00/06.0" })!, StringComparison.Ordinal);
+        Assert.Throws<FormatException>(() => PciIdentity.Parse("a,b,c"));
+    }
+}

@@ -1,0 +1,75 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using PciPass.Core;
+
+namespace PciPass.Tests;
+
+/// <summary>
+/// A host in a few lines, for tests of the planner. A function is <c>ADDRESS CLASS [word...]</c>, where a word is
+/// <c>driver=</c>, <c>override=</c>, <c>names=</c>, <c>below=BRIDGE</c>, <c>pf=ADDRESS</c>, <c>slot</c>, <c>type1</c> (a bridge's
+/// header), <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE</c>, <c>attached ADDRESS DOMID [SLOT]</c>,
+/// <c>use ADDRESS KIND NAME DETAIL</c>, <c>claim ADDRESS GUEST FILE</c>, <c>taken ADDRESS DRIVER|- OVERRIDE|- GUEST|-</c>,
+/// <c>open ADDRESS STATE</c>, <c>no iommu</c>, <c>no pciback</c>, <c>no xen</c>.
+/// </summary>
+static class HostText
+{
+    public static HostSnapshot Parse(string text)
+    {
+        var host = new HostSnapshot { BootId = "boot-1", Hypervisor = Hypervisor.XenDom0, Iommu = IommuState.Active, PcibackLoaded = true };
+        foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var words = line.Split(' ');
+            host = words switch
+            {
+                ["no", "iommu"] => host with { Iommu = IommuState.Absent, IommuReason = "xl info: virt_caps: pv hvm" },
+                ["no", "pciback"] => host with { PcibackLoaded = false },
+                ["no", "xen"] => host with { Hypervisor = Hypervisor.None },
+                ["guest", var name, var id, var type] => host with { Guests = host.Guests.Add(new Guest(GuestName.Parse(name), Number(id), Enum.Parse<GuestType>(type, ignoreCase: true))) },
+                ["attached", var address, var id, .. var slot] => host with
+                {
+                    Attachments = host.Attachments.Add(new Attachment(PciAddress.Parse(address), Number(id), XenbusState.Initialised, slot.FirstOrDefault(), XenbusState.Connected)),
+                },
+                ["use", var address, var kind, var name, var detail] => host with { Uses = host.Uses.Add(new HostUse(PciAddress.Parse(address), Enum.Parse<HostUseKind>(kind), name, detail)) },
+                ["claim", var address, var guest, var file] => host with { Claims = host.Claims.Add(new ConfiguredClaim(PciAddress.Parse(address), guest, file)) },
+                ["taken", var address, var driver, var was, var guest] => host with
+                {
+                    Taken = host.Taken.Add(new Taken(PciAddress.Parse(address), Driver(driver), Driver(was), HadSlot: false, host.Find(PciAddress.Parse(address))!.Identity,
+                        guest == "-" ? null : GuestName.Parse(guest), 7)),
+                },
+                ["open", var address, var state] => host with { Unfinished = host.Unfinished.Add(new Unfinished(PciAddress.Parse(address), 8, "attach", state)) },
+                _ => AddFunction(host, words),
+            };
+        }
+        return host with { Drivers = [.. host.Functions.Values.Select(function => function.Driver?.ToString()).OfType<string>(), "e1000e", "nvme", "pciback"] };
+    }
+
+    static HostSnapshot AddFunction(HostSnapshot host, string[] words)
+    {
+        var address = PciAddress.Parse(words[0]);
+        var code = int.Parse(words[1], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+        string? Value(string key) => words.FirstOrDefault(word => word.StartsWith($"{key}=", StringComparison.Ordinal))?[(key.Length + 1)..];
+        var serial = Value("serial") is string text ? ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) : (ulong?)null;
+        var function = new PciFunction
+        {
+            Address = address,
+            Identity = new PciIdentity($"0000:00/{address.Device:x2}.{address.Function}", new PciIds(0x8086, 0x10d3, 0, 0), serial),
+            Class = new PciClass((byte)(code >> 16), (byte)(code >> 8), (byte)code),
+            HeaderType = words.Contains("type1") ? (byte)1 : (byte)0,
+            ExpressType = Value("pcie") is string type ? Enum.Parse<PciExpressType>(type) : null,
+            Driver = Value("driver") is string driver ? DriverName.Parse(driver) : null,
+            DriverOverride = Value("override") is string name ? DriverName.Parse(name) : null,
+            Parent = Value("below") is string bridge ? PciAddress.Parse(bridge) : null,
+            PhysicalFunction = Value("pf") is string physical ? PciAddress.Parse(physical) : null,
+            KernelNames = Value("names") is string names ? [.. names.Split(',')] : [],
+        };
+        return host with
+        {
+            Functions = host.Functions.SetItem(address, function),
+            PcibackSlots = words.Contains("slot") ? host.PcibackSlots.Add(address) : host.PcibackSlots,
+        };
+    }
+
+    static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
+
+    static int Number(string word) => int.Parse(word, NumberStyles.None, CultureInfo.InvariantCulture);
+}

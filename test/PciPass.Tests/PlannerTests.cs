@@ -1,0 +1,210 @@
+using System.Collections.Immutable;
+using PciPass.Core;
+using Xunit;
+
+namespace PciPass.Tests;
+
+public class PlannerTests
+{
+    const string Card = "0000:09:00.0 020000 driver=e1000e names=eth1";
+    const string HiddenCard = "0000:09:00.0 020000 driver=pciback override=pciback";
+
+    [Fact]
+    public void Attach_hides_first_and_plugs_last() => Check($"""
+        {Card}
+        guest web1 3 pv
+        """, "attach 09:00.0 web1", """
+        rebind 0000:09:00.0 e1000e -> -
+        driver_override 0000:09:00.0 - -> pciback
+        assignable 0000:09:00.0 no -> yes
+        plug 0000:09:00.0 - -> web1/3
+        """);
+
+    [Fact]
+    public void Attach_of_two_hides_both_before_the_first_is_plugged() => Check("""
+        0000:07:00.0 010802 driver=nvme
+        0000:09:00.0 020000 driver=e1000e override=e1000e
+        guest web1 3 pv
+        """, "attach 09:00.0 07:00.0 web1", """
+        rebind 0000:09:00.0 e1000e -> -
+        driver_override 0000:09:00.0 e1000e -> pciback
+        assignable 0000:09:00.0 no -> yes
+        rebind 0000:07:00.0 nvme -> -
+        driver_override 0000:07:00.0 - -> pciback
+        assignable 0000:07:00.0 no -> yes
+        plug 0000:09:00.0 - -> web1/3
+        plug 0000:07:00.0 - -> web1/3
+        """);
+
+    [Fact]
+    public void Attach_of_a_hidden_function_only_plugs() => Check($"""
+        {HiddenCard}
+        guest web1 3 hvm
+        """, "attach 09:00.0 web1", "plug 0000:09:00.0 - -> web1/3");
+
+    [Fact]
+    public void Hide_of_a_function_without_a_driver_has_nothing_to_unbind() => Check("0000:09:00.0 020000", "hide 09:00.0", """
+        driver_override 0000:09:00.0 - -> pciback
+        assignable 0000:09:00.0 no -> yes
+        """);
+
+    [Fact]
+    public void Hide_empties_a_slot_that_lost_against_the_native_driver() => Check($"{Card} slot", "hide 09:00.0", """
+        rebind 0000:09:00.0 e1000e -> -
+        slot 0000:09:00.0 yes -> no
+        driver_override 0000:09:00.0 - -> pciback
+        assignable 0000:09:00.0 no -> yes
+        """);
+
+    [Fact]
+    public void Hide_of_a_hidden_function_does_nothing() => Check(HiddenCard, "hide 09:00.0", "");
+
+    [Fact]
+    public void Detach_gives_back_what_attach_took() => Check($"""
+        {HiddenCard}
+        guest web1 3 pv
+        attached 0000:09:00.0 3 0000:00:00.0
+        taken 0000:09:00.0 e1000e nvme web1
+        """, "detach 09:00.0 web1", """
+        plug 0000:09:00.0 web1/3 -> -
+        assignable 0000:09:00.0 yes -> no
+        driver_override 0000:09:00.0 pciback -> nvme
+        rebind 0000:09:00.0 - -> e1000e
+        """);
+
+    [Fact]
+    public void Detach_leaves_hidden_what_was_hidden_before() => Check($"""
+        {HiddenCard}
+        guest web1 3 pv
+        attached 0000:09:00.0 3 0000:00:00.0
+        taken 0000:09:00.0 e1000e - -
+        """, "detach 09:00.0 web1", "plug 0000:09:00.0 web1/3 -> -");
+
+    [Fact]
+    public void Detach_from_a_guest_that_is_gone_gives_back() => Check($"""
+        {HiddenCard}
+        taken 0000:09:00.0 e1000e - web1
+        """, "detach 09:00.0 web1", """
+        assignable 0000:09:00.0 yes -> no
+        driver_override 0000:09:00.0 pciback -> -
+        rebind 0000:09:00.0 - -> e1000e
+        """);
+
+    [Fact]
+    public void Unhide_of_what_others_hid_lets_the_kernel_choose_the_driver_last() => Check("""
+        0000:07:00.0 010802 driver=pciback
+        0000:09:00.0 020000 driver=pciback override=pciback
+        taken 0000:09:00.0 e1000e - -
+        """, "unhide 07:00.0 09:00.0", """
+        assignable 0000:07:00.0 yes -> no
+        assignable 0000:09:00.0 yes -> no
+        driver_override 0000:09:00.0 pciback -> -
+        rebind 0000:09:00.0 - -> e1000e
+        probe 0000:07:00.0
+        """);
+
+    [Theory]
+    [InlineData("", "attach 09:00.0 web1", "not-found,guest-unknown")]
+    [InlineData("0000:00:00.0 060000", "hide 00:00.0", "not-passable")]
+    [InlineData("0000:00:05.0 060400 type1 driver=pcieport", "hide 00:05.0", "not-passable")]
+    [InlineData("0000:00:1f.3 0c0500 driver=i801_smbus", "hide 00:1f.3", "not-passable")]
+    [InlineData(Card, "attach 09:00.0 web1", "guest-unknown")]
+    [InlineData(Card + "\nguest web1 3 pvh", "attach 09:00.0 web1", "guest-type")]
+    [InlineData(Card + "\nguest web1 3 unknown", "attach 09:00.0 web1", "guest-type")]
+    [InlineData(Card + "\nguest web1 3 pv\nno pciback", "attach 09:00.0 web1", "no-pciback")]
+    [InlineData(Card + "\nno xen", "hide 09:00.0", "not-xen")]
+    [InlineData(Card + "\nno iommu", "hide 09:00.0", "unconfined-dma")]
+    [InlineData(Card + "\nuse 0000:09:00.0 NetworkAddress eth1 10.0.0.2/24", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 DefaultRoute eth1 IPv4", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 NetworkPort eth1 br0", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Mount nvme0n1 /srv", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Swap nvme0n1 /dev/nvme0n1", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nopen 0000:09:00.0 stuck", "hide 09:00.0", "busy")]
+    [InlineData(Card + "\nguest web1 3 pv\nclaim 0000:09:00.0 db1 /etc/xen/db1.cfg", "attach 09:00.0 web1", "claimed")]
+    [InlineData(Card + "\nguest web1 3 pv\nclaim 0000:09:00.0 web1 /etc/xen/web1.cfg", "attach 09:00.0 web1", "")]
+    [InlineData(HiddenCard + "\nguest web1 3 pv\nguest db1 4 pv\nattached 0000:09:00.0 4 0000:00:00.0", "attach 09:00.0 web1", "attached")]
+    [InlineData(HiddenCard + "\nguest web1 3 pv\nattached 0000:09:00.0 3 0000:00:00.0", "attach 09:00.0 web1", "attached")]
+    [InlineData(HiddenCard + "\nguest web1 3 pv\nattached 0000:09:00.0 9 0000:00:00.0", "attach 09:00.0 web1", "")]
+    [InlineData(HiddenCard + "\nguest web1 3 pv\nattached 0000:09:00.0 3 0000:00:00.0", "unhide 09:00.0", "still-attached")]
+    [InlineData(HiddenCard + "\nguest web1 3 pv", "detach 09:00.0 web1", "not-attached")]
+    [InlineData(Card, "unhide 09:00.0", "not-hidden")]
+    [InlineData("0000:09:00.0 020000 driver=vfio-pci", "hide 09:00.0", "other-holder")]
+    [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:00.0", "has-virtual-functions")]
+    [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:10.0", "")]
+    [InlineData(HiddenCard + "\ntaken 0000:09:00.0 tg3 - -", "unhide 09:00.0", "driver-gone")]
+    public void Refuses_with_the_code(string host, string command, string codes) =>
+        Assert.Equal(codes, string.Join(',', Plan(host, command).Refusals.Select(finding => finding.Code)));
+
+    [Fact]
+    public void A_risk_that_is_accepted_by_name_refuses_no_more_and_one_that_is_not_acceptable_still_does()
+    {
+        const string Host = $"{Card}\nno iommu\nuse 0000:09:00.0 Mount nvme0n1 /srv";
+        Assert.Equal(["in-use-disk"], Plan(Host, "hide 09:00.0", "unconfined-dma", "in-use-disk").Refusals.Select(finding => finding.Code));
+    }
+
+    [Fact]
+    public void Behind_a_bridge_to_conventional_PCI_functions_go_together()
+    {
+        const string Host = """
+            0000:00:06.0 060400 type1 driver=pcieport pcie=RootPort
+            0000:01:00.0 060400 type1 below=0000:00:06.0 pcie=ExpressToPciBridge
+            0000:02:01.0 020000 driver=e1000 below=0000:01:00.0
+            0000:02:02.0 020000 driver=e1000 below=0000:01:00.0
+            guest web1 3 pv
+            """;
+        Assert.Equal(["shared-requester"], Plan(Host, "attach 02:01.0 web1").Refusals.Select(finding => finding.Code));
+        Assert.Contains("pcipass attach 0000:02:01.0 0000:02:02.0 web1", Plan(Host, "attach 02:01.0 web1").Refusals.First().Remedy, StringComparison.Ordinal);
+        Assert.Empty(Plan(Host, "attach 02:01.0 02:02.0 web1").Refusals);
+        Assert.Empty(Plan(Host.Replace("0000:02:02.0 020000 driver=e1000", "0000:02:02.0 020000", StringComparison.Ordinal), "attach 02:01.0 web1").Refusals);
+    }
+
+    [Fact]
+    public void Another_card_at_the_address_is_not_given_to_the_former_ones_driver()
+    {
+        var host = HostText.Parse($"{HiddenCard} serial=1\ntaken 0000:09:00.0 e1000e - -");
+        var swapped = host.Functions.Values.Single() with { Identity = host.Functions.Values.Single().Identity with { SerialNumber = 2 } };
+        host = host with { Functions = host.Functions.SetItem(swapped.Address, swapped) };
+        var refusal = Assert.Single(Planner.Plan(host, new Request(Verb.Unhide, [swapped.Address], null, [])).Refusals);
+        Assert.Equal("other-identity", refusal.Code);
+        Assert.Contains("expected serial number 0000000000000001, found 0000000000000002", refusal.Why, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_step_reads_back_from_its_text_and_reverses_to_itself()
+    {
+        foreach (var text in (string[])["rebind 0000:09:00.0 e1000e -> -", "rebind 0000:09:00.0 - -> e1000e", "driver_override 0000:09:00.0 - -> pciback",
+            "driver_override 10000:e1:00.0 a -> b", "assignable 0000:09:00.0 no -> yes", "assignable 0000:09:00.0 yes -> no", "slot 0000:09:00.0 yes -> no",
+            "plug 0000:09:00.0 - -> web1/3", "plug 0000:09:00.0 web1/3 -> -", "probe 0000:09:00.0"])
+        {
+            var step = Step.Parse(text);
+            Assert.Equal(text, step.Text);
+            Assert.Equal(step, step.Reverse()?.Reverse() ?? step);
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("rebind 0000:09:00.0 - -> -")]
+    [InlineData("rebind 0000:09:00.0 a -> b")]
+    [InlineData("rebind 09:00 a -> -")]
+    [InlineData("assignable 0000:09:00.0 yes -> yes")]
+    [InlineData("plug 0000:09:00.0 - -> web1")]
+    [InlineData("plug 0000:09:00.0 - -> ../3/x")]
+    public void A_line_that_is_no_step_is_refused(string line) => Assert.Throws<FormatException>(() => Step.Parse(line));
+
+    static void Check(string host, string command, string expected)
+    {
+        var plan = Plan(host, command);
+        Assert.Empty(plan.Refusals);
+        Assert.Equal(expected, string.Join('\n', plan.Steps.Select(step => step.Text)));
+    }
+
+    static Plan Plan(string host, string command, params string[] accepted)
+    {
+        var words = command.Split(' ');
+        var verb = Enum.Parse<Verb>(words[0], ignoreCase: true);
+        var guest = verb is Verb.Attach or Verb.Detach ? GuestName.Parse(words[^1]) : (GuestName?)null;
+        var functions = words[1..(guest is null ? words.Length : words.Length - 1)].Select(word => PciAddress.Parse(word));
+        return Planner.Plan(HostText.Parse(host), new Request(verb, [.. functions], guest, [.. accepted]));
+    }
+}
