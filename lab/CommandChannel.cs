@@ -102,14 +102,15 @@ sealed class CommandChannel : IDisposable
             {
                 _connection = connection;
             }
+            // Its end is QEMU's end, which is told with better reasons elsewhere.
             using var stream = new BufferedStream(new NetworkStream(connection), 1 << 16);
             while (ReadLine(stream) is { } line)
             {
                 Handle(line, stream);
             }
-            Close("the machine ended");
         }
-        catch (Exception failure) when (failure is SocketException or IOException or ObjectDisposedException)
+        catch (Exception failure)
+            when (failure is SocketException or IOException or ObjectDisposedException or FormatException or InvalidDataException)
         {
             Close($"the machine's second serial port closed: {failure.Message}");
         }

@@ -31,7 +31,9 @@ public static class Demo
         foreach (var act in Acts)
         {
             var (code, text) = host.Run(act.Where, act.Command);
-            output.Write($"# {act.Title}\n{act.Where}# {act.Command}\n{text}{(text.EndsWith('\n') ? "" : "\n")}{(code == 0 ? "" : $"(exit code {code})\n")}\n");
+            output.Write(
+                $"# {act.Title}\n{act.Where}# {act.Command}\n{text}{(text.EndsWith('\n') ? "" : "\n")}{(code == 0 ? "" : $"(exit code {code})\n")}\n"
+            );
             output.Flush();
             if (code != act.ExitCode)
             {

@@ -11,14 +11,16 @@ public sealed class LabMachine : IDisposable
     static readonly TimeSpan BootDeadline = TimeSpan.FromSeconds(180);
     static readonly TimeSpan RunDeadline = TimeSpan.FromSeconds(120);
 
-    // QEMU must not outlive this process, however that ends: the shell's stdin is our pipe, and its end is our end.
+    // QEMU must not outlive this process, however that ends, nor may its disks: the shell's stdin is our pipe, and its end is our end. The
+    // shell's $0 is the machine's folder. Ctrl-C on the terminal is for us alone.
     const string Keeper = """
+        trap '' INT
         exec 3<&0 4>&2 2>/dev/null
         "$@" </dev/null 2>&4 3<&- 4>&- & qemu=$!
         { read -r _ <&3; kill -9 "$qemu"; } & keeper=$!
-        wait "$qemu"; code=$?
+        wait "$qemu"
         kill "$keeper"
-        exit "$code"
+        rm -rf "$0"
         """;
 
     readonly string _name;
@@ -27,20 +29,27 @@ public sealed class LabMachine : IDisposable
     readonly CommandChannel _channel;
     readonly Process _qemu;
 
-    LabMachine(Machine machine, string name, Images images, Action<string> onLine)
+    readonly Lock _stageGate = new();
+    readonly ImmutableArray<Stage> _stages;
+    Action<string>? _onStage;
+
+    LabMachine(Machine machine, string name, Images images, Action<string>? onStage)
     {
         _name = name;
+        _stages = BootStages(machine.Kind);
+        _onStage = onStage;
+        _onStage?.Invoke(_stages[0].Name);
         _folder = Directory.CreateTempSubdirectory("pcipass-lab-").FullName;
-        _console = new MachineConsole(Path.Combine(images.Folder, "logs", $"{name}.log"), onLine);
+        _console = new MachineConsole(Path.Combine(images.Folder, "logs", $"{name}.log"), NextStage);
         var socket = Path.Combine(_folder, "agent");
         _channel = new CommandChannel(socket);
         _qemu = new Process { StartInfo = Start(machine, images, socket) };
         _qemu.Start();
-        var reader = _console.Follow(_qemu.StandardOutput.BaseStream);
-        _console.Follow(_qemu.StandardError.BaseStream);
+        Thread[] readers = [_console.Follow(_qemu.StandardOutput.BaseStream), _console.Follow(_qemu.StandardError.BaseStream)];
         new Thread(() =>
         {
-            reader.Join();
+            // Its last words first, since they are the reason.
+            Array.ForEach(readers, static reader => reader.Join());
             _channel.Close("QEMU ended");
         })
         {
@@ -55,7 +64,7 @@ public sealed class LabMachine : IDisposable
     public static ImmutableArray<Stage> BootStages(MachineKind kind) =>
         kind == MachineKind.Linux
             ? [new("kernel", 3), new("drivers", 1)]
-            : [new("Xen starts", 4.5), new("dom0 kernel", 5.5), new("drivers", 0.7), new("xenstore", 0.6), new("agent", 0.1)];
+            : [new("Xen starts", 4.5), new("dom0 kernel", 5.5), new("drivers", 0.7), new("xenstore", 0.7)];
 
     /// <summary>Boots a machine and returns when it can run commands.</summary>
     /// <param name="machine">The machine.</param>
@@ -66,15 +75,18 @@ public sealed class LabMachine : IDisposable
     public static LabMachine Boot(Machine machine, string name, Action<string>? onStage = null, TimeSpan? deadline = null)
     {
         var images = Images.Ensure();
-        var stages = BootStages(machine.Kind);
-        onStage?.Invoke(stages[0].Name);
-        var booted = new LabMachine(machine, name, images, line => NextStage(line, stages, onStage));
+        var booted = new LabMachine(machine, name, images, onStage);
         try
         {
             var limit = deadline ?? BootDeadline;
             if (!booted._channel.Ready.Wait(limit))
             {
                 throw new LabException($"not ready within {limit.TotalSeconds:0} s");
+            }
+            // What the console still has to say about the boot comes too late.
+            lock (booted._stageGate)
+            {
+                booted._onStage = null;
             }
             return booted;
         }
@@ -152,7 +164,6 @@ public sealed class LabMachine : IDisposable
         _qemu.WaitForExit();
         _qemu.Dispose();
         _console.Dispose();
-        Directory.Delete(_folder, recursive: true);
     }
 
     ProcessStartInfo Start(Machine machine, Images images, string socket)
@@ -168,7 +179,7 @@ public sealed class LabMachine : IDisposable
         [
             "-c",
             Keeper,
-            "lab",
+            _folder,
             "qemu-system-x86_64",
             .. machine.Arguments,
             .. machine.BootArguments(images, Initrd(machine, images)),
@@ -202,19 +213,21 @@ public sealed class LabMachine : IDisposable
         return initrd;
     }
 
-    static void NextStage(string line, ImmutableArray<Stage> plan, Action<string>? onStage)
+    void NextStage(string line)
     {
         var stage = line switch
         {
             _ when line.StartsWith("(XEN) Freed ", StringComparison.Ordinal) => "dom0 kernel",
             _ when line.Contains("lab: user space", StringComparison.Ordinal) => "drivers",
             _ when line.Contains("lab: drivers", StringComparison.Ordinal) => "xenstore",
-            _ when line.Contains("lab: xenstore", StringComparison.Ordinal) => "agent",
             _ => null,
         };
-        if (plan.Any(planned => planned.Name == stage))
+        if (_stages.Any(planned => planned.Name == stage))
         {
-            onStage?.Invoke(stage!);
+            lock (_stageGate)
+            {
+                _onStage?.Invoke(stage!);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ sealed class MachineConsole : IDisposable
     readonly Stopwatch _clock = Stopwatch.StartNew();
     readonly StreamWriter _log;
     readonly Action<string> _onLine;
+    bool _closed;
 
     /// <summary>Opens the log, in place of an earlier one.</summary>
     /// <param name="logPath">The log file.</param>
@@ -62,8 +63,15 @@ sealed class MachineConsole : IDisposable
         return thread;
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _log.Dispose();
+    /// <summary>Closes the log; what still comes is dropped.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _closed = true;
+            _log.Dispose();
+        }
+    }
 
     void Add(string line)
     {
@@ -73,6 +81,10 @@ sealed class MachineConsole : IDisposable
         }
         lock (_gate)
         {
+            if (_closed)
+            {
+                return;
+            }
             var stamped = $"[{_clock.Elapsed.TotalSeconds, 7:0.00}] {line.TrimEnd('\r')}";
             _lines.Add(stamped);
             _log.WriteLine(stamped);

@@ -5,7 +5,8 @@ namespace PciPass.Lab;
 /// <summary>The demonstration's transcript in the README: put there by the demonstration, and compared with it by a test.</summary>
 public static partial class Transcript
 {
-    const string Begin = "<!-- transcript: written by ./build demo --readme -->\n```\n", End = "```\n<!-- end of transcript -->";
+    const string Begin = "<!-- transcript: written by ./build demo --readme -->\n```\n",
+        End = "```\n<!-- end of transcript -->";
 
     /// <summary>The transcript in a README.</summary>
     /// <exception cref="LabException">It has none.</exception>

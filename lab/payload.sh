@@ -44,18 +44,20 @@ payload_unpack() { # VERSIONS
     mkdir -p "$root"
 
     # The kernel's package is nine tenths of the work: it gets one core, all the others share the second.
-    local deb kernel_deb others
+    local deb kernel_deb kernel
     kernel_deb=$(payload_debs "$1" | grep '^linux-image-')
     dpkg -x "$payload/debs/$kernel_deb" "$root" &
-    others=$!
+    kernel=$!
     while read -r deb; do
         [[ $deb == "$kernel_deb" ]] || dpkg -x "$payload/debs/$deb" "$root"
     done < <(payload_debs "$1")
-    gzip -dc "$root"/boot/xen-*.gz >"$out/xen"
-    wait "$others"
+    gzip -dc "$root"/boot/xen-*.gz >"$out/xen.new"
+    mv "$out/xen.new" "$out/xen"
+    wait "$kernel"
 
     payload_run depmod "$root/bin/kmod" -b "$root" "$(basename "$root"/lib/modules/*)"
-    vmlinux_extract "$root"/boot/vmlinuz-* "$out/vmlinux"
+    vmlinux_extract "$root"/boot/vmlinuz-* "$out/vmlinux.new"
+    mv "$out/vmlinux.new" "$out/vmlinux"
     printf '%s' "$key" >"$payload/key"
 }
 

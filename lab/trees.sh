@@ -36,9 +36,10 @@ tree_programs() { # TREE PROGRAM...
     done | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | xargs cp -Lt "$tree/lib/x86_64-linux-gnu"
 }
 
-# The archive is written in a fixed order, with root as the owner, whoever runs this.
+# The archive is written in a fixed order, with root as the owner, whoever runs this. A machine that starts meanwhile still reads the old one.
 tree_pack() { # TREE ARCHIVE
-    (cd "$1" && find . | LC_ALL=C sort | "$root/bin/busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$2"
+    (cd "$1" && find . | LC_ALL=C sort | "$root/bin/busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$2.new"
+    mv "$2.new" "$2"
 }
 
 guest_modules=(xen-pcifront e1000 e1000e nvme)

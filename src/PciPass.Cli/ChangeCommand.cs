@@ -140,6 +140,8 @@ static class ChangeCommand
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
                         $"pcipass history {operation.Request.Functions[0]}     tells how far it came; pcipass recover     tries to end it");
+                    foreach (var holder in operation.Request.Functions.SelectMany(address => HolderReader.Read(session.Host.Files, address)))
+                        session.Terminal.Errors.WriteLine($"held:  {holder}");
                     break;
             }
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using PciPass.Host;
 
 namespace PciPass.Cli;
@@ -39,6 +40,11 @@ public static class CommandLine
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
         };
+        root.SetAction(parsed =>
+        {
+            new HelpAction().Invoke(parsed);
+            return ExitCode.Usage;
+        });
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {

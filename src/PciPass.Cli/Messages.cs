@@ -17,8 +17,10 @@ static class Messages
     public static void WriteRefusals(Terminal terminal, Plan plan)
     {
         foreach (var finding in plan.Refusals)
-            Write(terminal, finding.What, finding.Code, finding.Why, finding.Remedy);
+            Write(terminal, finding);
     }
+
+    public static void Write(Terminal terminal, Finding finding) => Write(terminal, finding.What, finding.Code, finding.Why, finding.Remedy);
 
     /// <summary>What is told but refuses nothing: warnings, and risks that were accepted by name.</summary>
     public static void WriteWarnings(Terminal terminal, Plan plan)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using PciPass.Core;
+using PciPass.Core.Rules;
 
 namespace PciPass.Cli;
 
@@ -21,8 +22,7 @@ static class ShowCommand
         var address = Session.Find(snapshot, [word])[0];
         if (snapshot.Find(address) is not PciFunction function)
         {
-            var missing = new Plan(new Request(Verb.Hide, [address], null, []), [], new Core.Rules.NotFound().Check(snapshot, new Request(Verb.Hide, [address], null, [])).ToArray() is var found ? [.. found] : []);
-            Messages.WriteRefusals(session.Terminal, missing);
+            Messages.Write(session.Terminal, Catalogue.Check(snapshot, new Request(Verb.Hide, [address], null, [])).First(finding => finding.Subject == address.ToString()));
             return ExitCode.Refused;
         }
         var state = FunctionState.Of(snapshot, function);

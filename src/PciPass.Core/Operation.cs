@@ -76,6 +76,9 @@ public sealed record Operation
     /// <summary>The last mark of a step; null when it was never begun.</summary>
     public Mark? LastMark(int step) => Marks.LastOrDefault(mark => mark.Step == step && mark.Mark != Mark.Failed)?.Mark;
 
+    /// <summary>Whether a step was begun, in either direction, and never seen to be through.</summary>
+    public bool IsUnderWay(int step) => LastMark(step) is not (null or Mark.Done or Mark.Undone);
+
     /// <summary>Whether it has turned round: from here on it goes back, not on.</summary>
     public bool IsGoingBack => Marks.Any(mark => mark.Mark is Mark.Failed or Mark.Undoing or Mark.Undone);
 
@@ -172,6 +175,8 @@ public sealed record Operation
                         if (step < 0 || step >= steps.Count)
                             throw new FormatException($"there is no step {step + 1}");
                         marks.Add(new JournalMark(ParseWord<Mark>(word), step, end < 0 ? "" : rest[(end + 1)..]));
+                        // An end that could not be flushed was taken back: what follows it says that it went on.
+                        (ending, ended) = (Ending.None, null);
                         break;
                     default: throw new FormatException($"\"{lines[at]}\" has no meaning here");
                 }

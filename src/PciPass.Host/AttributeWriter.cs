@@ -12,7 +12,8 @@ namespace PciPass.Host;
 /// The child is this same program, started once for all the writes of an operation. A request is two strings, each with its
 /// length in four bytes; the answer is the error number in four bytes.
 /// </remarks>
-public sealed class AttributeWriter : IDisposable
+/// <param name="program">This program, and the arguments that come before <see cref="ChildArgument"/>.</param>
+public sealed class AttributeWriter(params IReadOnlyList<string> program) : IDisposable
 {
     /// <summary>The argument that makes this program the child.</summary>
     public const string ChildArgument = "--attribute-writer";
@@ -52,15 +53,23 @@ public sealed class AttributeWriter : IDisposable
             throw new HostFailure($"write {(value == "\n" ? "an empty line" : value)} to", path, errno);
     }
 
-    static Process Start()
+    /// <summary>The command that started this process; under "dotnet pcipass.dll" the program is dotnet, and its first argument is ours.</summary>
+    public static IReadOnlyList<string> ThisProgram
     {
-        var program = Environment.ProcessPath ?? throw new HostFailure("the path of this program is unknown");
-        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
-        // Under "dotnet pcipass.dll" the program is dotnet, and its first argument is ours.
-        if (Path.GetFileName(program) == "dotnet")
-            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        get
+        {
+            var program = Environment.ProcessPath ?? throw new HostFailure("the path of this program is unknown");
+            return Path.GetFileName(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0]] : [program];
+        }
+    }
+
+    Process Start()
+    {
+        var start = new ProcessStartInfo(program[0]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        foreach (var argument in program.Skip(1))
+            start.ArgumentList.Add(argument);
         start.ArgumentList.Add(ChildArgument);
-        return Process.Start(start) ?? throw new HostFailure($"{program} could not be started");
+        return Process.Start(start) ?? throw new HostFailure($"{program[0]} could not be started");
     }
 
     static void Send(Stream stream, string path, string value)

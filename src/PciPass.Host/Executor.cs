@@ -47,13 +47,17 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     /// <param name="bootId">The boot that runs now.</param>
     public Outcome Recover(Operation operation, string bootId)
     {
-        var open = journal.Reopen(operation);
         if (operation.BootId != bootId)
         {
             // Drivers, overrides, guests: all of it was the former kernel's. This one has begun anew.
-            open.End(Ending.Void);
-            return new Outcome(Result.Undone, open.Record, [], []);
+            var former = journal.Reopen(operation);
+            former.End(Ending.Void);
+            return new Outcome(Result.Undone, former.Record, [], []);
         }
+        // What the dead process started may still be at work, and would go on changing what is undone here.
+        if (runner.WaitForTools(operation.Request.Functions) is string atWork)
+            return new Outcome(Result.Stuck, operation, [atWork], []);
+        var open = journal.Reopen(operation);
         var waited = operation.Marks.LastOrDefault() is { Mark: Mark.Pending };
         return waited && !operation.IsGoingBack ? GoOn(open) : GoBack(open, []);
     }
@@ -67,21 +71,28 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             var step = open.Record.Steps[number];
             try
             {
-                if (Do(open, number, step, Mark.Doing, Mark.Done) is Outcome waiting)
+                if (Do(open, number, step) is Outcome waiting)
                     return waiting;
             }
-            catch (DeadlinePassed late)
+            catch (DeadlinePassed late) when (open.Record.IsUnderWay(number))
             {
-                return Stuck(open, number, [late.Message]);
+                return Stuck(open, number, [$"could not {step.Sentence}: {late.Message}"]);
             }
             catch (HostFailure failure)
             {
-                var error = $"could not {step.Sentence}: {failure.Message}";
-                open.Add(Mark.Failed, number, failure.Message);
-                return GoBack(open, [error]);
+                open.Note(Mark.Failed, number, failure.Message);
+                return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
             }
         }
-        open.End(Ending.Done);
+        try
+        {
+            open.End(Ending.Done);
+        }
+        catch (HostFailure failure)
+        {
+            // Done is what the journal says is done: recover would undo this, and that must be no surprise later.
+            return GoBack(open, [$"all was done, but the journal could not be closed: {failure.Message}"]);
+        }
         return new Outcome(Result.Done, open.Record, [], []);
     }
 
@@ -95,62 +106,116 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             var step = open.Record.Steps[number];
             try
             {
-                if (step.Reverse() is not Step reverse)
+                if (Reverse(open.Record, number) is not Step reverse)
+                    open.Note(Mark.Undone, number);
+                else if (Undo(open, number, reverse, undone) is GuestHolds holds)
                 {
-                    // It comes last, so nothing was done after it: when it has happened, all has.
-                    if (runner.Observe(step).Position == Position.From)
-                        continue;
-                    open.End(Ending.Done);
-                    return new Outcome(Result.Done, open.Record, errors, undone);
+                    open.Note(Mark.Pending, number, holds.Message);
+                    return new Outcome(Result.Pending, open.Record, [.. errors, holds.Message], undone);
                 }
-                var before = runner.Observe(step).Position;
-                if (Do(open, number, reverse, Mark.Undoing, Mark.Undone) is Outcome waiting)
-                    return waiting with { Errors = [.. errors, .. waiting.Errors] };
-                if (before != Position.From)
-                    undone.Add(reverse);
             }
             catch (HostFailure failure)
             {
-                errors.Add($"could not undo \"{step.Sentence}\": {failure.Message}");
-                return Stuck(open, number, errors);
+                return Stuck(open, number, [.. errors, $"could not undo \"{step.Sentence}\": {failure.Message}"], undone);
             }
         }
-        open.End(Ending.Undone);
+        open.EndUndone();
+        if (open.Unwritten is string unwritten)
+            errors.Add($"the journal of operation {open.Record.Number} could not be written: {unwritten}; pcipass recover closes it once it can be");
         return new Outcome(Result.Undone, open.Record, errors, undone);
     }
 
-    /// <summary>One step in one direction.</summary>
+    /// <summary>One step forward.</summary>
     /// <returns>Null when it is done; the outcome when the guest has not let go.</returns>
-    Outcome? Do(OpenOperation open, int number, Step step, Mark before, Mark after)
+    Outcome? Do(OpenOperation open, int number, Step step)
     {
         var found = runner.Observe(step);
-        if (found.Position != Position.To)
+        // A step that waited for its guest is half-way by its own doing; otherwise somebody else changes the host.
+        var asPlanned = found.Position is Position.From or Position.To || (found.Position == Position.HalfWay && open.Record.LastMark(number) == Mark.Pending);
+        if (!asPlanned)
+            throw new HostFailure($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
+        if (found.Position != Position.To || !StepRunner.SeesAll(step))
         {
-            // Going on, anything but From means that somebody else changes the host. Going back, a half-done step is what is to be undone.
-            if (found.Position == Position.Between && before == Mark.Doing && open.Record.LastMark(number) != Mark.Pending)
-                throw new HostFailure($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
-            open.Add(before, number);
-            tell?.Invoke(before, step);
+            open.Announce(Mark.Doing, number);
+            tell?.Invoke(Mark.Doing, step);
             try
             {
                 runner.Act(step);
             }
             catch (GuestHolds holds)
             {
-                open.Add(Mark.Pending, number, holds.Message);
+                open.Note(Mark.Pending, number, holds.Message);
                 return new Outcome(Result.Pending, open.Record, [holds.Message], []);
             }
-            found = runner.Observe(step);
-            if (found.Position != Position.To)
-                throw new HostFailure($"the host took it without an error, and yet {step.Address} has {found.Seen}");
+            ReadBack(step);
         }
-        open.Add(after, number);
+        open.Report(Mark.Done, number);
         return null;
     }
 
-    static Outcome Stuck(OpenOperation open, int number, IReadOnlyList<string> errors)
+    /// <summary>One step back; on the way back the journal is written where it can be, and never in the way.</summary>
+    /// <returns>Null when it is undone; else why the guest has not let go.</returns>
+    GuestHolds? Undo(OpenOperation open, int number, Step reverse, List<Step> undone)
     {
-        open.Add(Mark.Stuck, number, errors[^1]);
-        return new Outcome(Result.Stuck, open.Record, errors, []);
+        var found = runner.Observe(reverse);
+        // The step that was under way is reversed by acting, even where nothing is left to be seen of it: its own act may still wait
+        // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.
+        var actsAnyway = found.Position == Position.To && open.Record.IsUnderWay(number) && reverse is not Plug;
+        if (found.Position == Position.Elsewhere && !IsFurtherBack(open.Record, number))
+            throw new HostFailure($"somebody else has changed it meanwhile: {reverse.Address} has {found.Seen}");
+        if (found.Position is Position.From or Position.HalfWay || actsAnyway)
+        {
+            open.Note(Mark.Undoing, number);
+            if (!actsAnyway)
+                tell?.Invoke(Mark.Undoing, reverse);
+            try
+            {
+                runner.Act(reverse);
+            }
+            catch (GuestHolds holds)
+            {
+                return holds;
+            }
+            catch (HostFailure failure) when (actsAnyway && failure is not DeadlinePassed)
+            {
+                // It was undone already, so an error like "it has that driver" is as it should be; reading back decides.
+            }
+            ReadBack(reverse);
+            if (!actsAnyway)
+                undone.Add(reverse);
+        }
+        open.Note(Mark.Undone, number);
+        return null;
+    }
+
+    void ReadBack(Step step)
+    {
+        if (runner.Observe(step) is { Position: not Position.To } found)
+            throw new HostFailure($"the host took it without an error, and yet {step.Address} has {found.Seen}");
+    }
+
+    /// <summary>What undoes a step now; null when there is nothing to undo any more.</summary>
+    Step? Reverse(Operation operation, int number)
+    {
+        var step = operation.Steps[number];
+        // The guest that should get it back has ended, and all that it had with it.
+        if (step is Plug { Plugged: false } unplug && runner.IsGone(unplug))
+            return null;
+        // Which driver a probe has found is known only now.
+        return step.Reverse() ?? (IsFurtherBack(operation, number) ? null : runner.Undriven(step.Address));
+    }
+
+    /// <summary>
+    /// Whether the function already stands before an earlier step of the operation: it was taken back without the journal being
+    /// written, as on a full disk.
+    /// </summary>
+    bool IsFurtherBack(Operation operation, int number) =>
+        operation.Steps.Take(number).Any(earlier => earlier.Address == operation.Steps[number].Address
+            && earlier is Rebind or SetAssignable && runner.Observe(earlier).Position == Position.From);
+
+    static Outcome Stuck(OpenOperation open, int number, IReadOnlyList<string> errors, IReadOnlyList<Step>? undone = null)
+    {
+        open.Note(Mark.Stuck, number, errors[^1]);
+        return new Outcome(Result.Stuck, open.Record, errors, undone ?? []);
     }
 }

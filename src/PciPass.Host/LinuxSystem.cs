@@ -8,7 +8,7 @@ namespace PciPass.Host;
 /// <summary>The running host.</summary>
 public sealed class LinuxSystem : HostSystem, IDisposable
 {
-    readonly AttributeWriter writer = new();
+    readonly AttributeWriter writer = new(AttributeWriter.ThisProgram);
 
     public LinuxSystem() => Files = new LinuxTree(writer);
 

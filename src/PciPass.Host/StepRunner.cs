@@ -11,8 +11,11 @@ public enum Position
     /// <summary>As after it.</summary>
     To,
 
-    /// <summary>Neither; nothing is guessed then.</summary>
-    Between,
+    /// <summary>In between, as this very step leaves it when it is interrupted: it can be completed, and it can be reversed.</summary>
+    HalfWay,
+
+    /// <summary>None of these: somebody else's doing. Nothing is guessed then.</summary>
+    Elsewhere,
 }
 
 /// <summary>A position and what was seen, in words.</summary>
@@ -33,6 +36,11 @@ public sealed class StepRunner(HostSystem host)
     /// <summary>How long a guest may take to accept a function, or to let go of one.</summary>
     static readonly TimeSpan GuestDeadline = TimeSpan.FromSeconds(30);
 
+    bool? hasQuarantine;
+
+    /// <summary>How long a run of xl that a dead process left behind may take.</summary>
+    static readonly TimeSpan ToolDeadline = TimeSpan.FromSeconds(30);
+
     /// <summary>Looks where the host stands; changes nothing.</summary>
     public Observation Observe(Step step) => step switch
     {
@@ -46,6 +54,9 @@ public sealed class StepRunner(HostSystem host)
         Plug plug => ObservePlug(plug),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
+
+    /// <summary>Whether <see cref="Observe"/> sees all that a step changes. It does not see Xen's quarantine: no interface tells of it.</summary>
+    public static bool SeesAll(Step step) => step is not SetAssignable;
 
     /// <summary>Does the step. The caller has seen the host at From, and looks again afterwards.</summary>
     /// <exception cref="HostFailure">The host refused.</exception>
@@ -96,16 +107,27 @@ public sealed class StepRunner(HostSystem host)
 
     void TakeFromPciback(PciAddress address)
     {
-        if (DriverOf(address) == DriverName.Pciback && !HasQuarantine)
+        // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be seen
+        // whether it is. Putting it in first does no harm to one that is (seen in the lab). A driverless one comes here only when
+        // an earlier try is to be undone: this one then waits in the kernel behind what may be left of it.
+        var driver = DriverOf(address);
+        if (driver is null || HasQuarantine)
         {
-            Write($"{Drivers}/pciback/unbind", $"{address}");
+            try
+            {
+                GiveToPciback(address);
+            }
+            catch (HostFailure failure) when (failure is not DeadlinePassed && DriverOf(address) is null)
+            {
+                // Nothing has it, and nothing got it.
+            }
         }
-        else if (DriverOf(address) == DriverName.Pciback)
+        if (DriverOf(address) == DriverName.Pciback)
         {
-            // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
-            // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
-            Xl("pci-assignable-add", $"{address}");
-            Xl("pci-assignable-remove", $"{address}");
+            if (HasQuarantine)
+                Xl("pci-assignable-remove", $"{address}");
+            else
+                Write($"{Drivers}/pciback/unbind", $"{address}");
         }
         // xl leaves the slot when its own bind fails (seen in the lab).
         if (IsInSlots(address))
@@ -115,34 +137,107 @@ public sealed class StepRunner(HostSystem host)
     Observation ObserveAssignable(SetAssignable step)
     {
         var driver = DriverOf(step.Address);
-        bool? assignable = driver == DriverName.Pciback ? true : driver is null && !IsInSlots(step.Address) ? false : null;
-        return new Observation(assignable is null ? Position.Between : assignable == step.Assignable ? Position.To : Position.From,
-            driver is null ? assignable is null ? "no driver, but a slot of pciback" : "no driver" : $"driver {driver}");
+        var inSlots = IsInSlots(step.Address);
+        var position = driver is null
+            ? inSlots ? Position.HalfWay : step.Assignable ? Position.From : Position.To
+            : driver != DriverName.Pciback ? Position.Elsewhere : step.Assignable ? Position.To : Position.From;
+        return new Observation(position, driver is null ? inSlots ? "no driver, but a slot of pciback" : "no driver" : $"driver {driver}");
     }
 
-    bool HasQuarantine => XenReader.ReadIommu(host).State != IommuState.Absent;
+    /// <summary>The step that takes a function from the driver that it has now; null when it has none.</summary>
+    public Step? Undriven(PciAddress address) => DriverOf(address) is DriverName driver ? new Rebind(address, driver, null) : null;
+
+    bool HasQuarantine => hasQuarantine ??= XenReader.ReadIommu(host).State != IommuState.Absent;
 
     bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
 
     void ActPlug(Plug plug)
     {
+        using var store = OpenXenstore();
+        // Half-way in, xl has done its part already and would refuse to do it again: only the guest is still at it. What stays half-way
+        // was on its way out, and has to be all out before it can be plugged in again.
+        var found = plug.Plugged ? LookUntil(store, plug, static seen => seen.Position != Position.HalfWay) : Look(store, plug);
+        if (plug.Plugged && found.Position == Position.HalfWay)
+            ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
-        Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.DomId}", $"{plug.Address}");
+        if (found.Position != Position.To)
+            Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.DomId}", $"{plug.Address}");
 
         // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
-        using var store = OpenXenstore();
+        var last = LookUntil(store, plug, static seen => seen.Position == Position.To);
+        if (last.Position != Position.To)
+        {
+            throw plug.Plugged
+                ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}")
+                : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}");
+        }
+    }
+
+    /// <summary>Looks again at each change, until it is as wished or the guest's time is up.</summary>
+    /// <returns>What was seen last.</returns>
+    static Observation LookUntil(Xenstore store, Plug plug, Func<Observation, bool> wished)
+    {
         try
         {
             // The backend is connected before the frontend has looked at what is new, so both are watched.
-            store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is { Position: Position.To } there ? there : null, GuestDeadline);
+            return store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is var seen && wished(seen) ? seen : null, GuestDeadline);
         }
         catch (DeadlinePassed)
         {
-            var seen = Look(store, plug).Seen;
-            throw plug.Plugged
-                ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {seen}")
-                : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {seen}");
+            return Look(store, plug);
         }
+    }
+
+    /// <summary>Whether the guest, or rather this start of it, has ended.</summary>
+    public bool IsGone(Plug plug)
+    {
+        using var store = OpenXenstore();
+        return store.Read($"/local/domain/{plug.DomId}/name") is null;
+    }
+
+    /// <summary>
+    /// Waits for runs of xl that work on one of these functions: a process that dies leaves its xl running, and it may wait for a guest
+    /// for ten seconds before it acts.
+    /// </summary>
+    /// <returns>Null once there is none; else which one still runs.</returns>
+    public string? WaitForTools(IReadOnlyList<PciAddress> functions)
+    {
+        Xenstore? store = null;
+        var start = host.Clock.GetTimestamp();
+        try
+        {
+            while (FindTool(functions) is string tool)
+            {
+                if (host.Clock.GetElapsedTime(start) > ToolDeadline)
+                    return $"{tool} is still at work";
+                store ??= OpenXenstore();
+                try
+                {
+                    // The end of a process that is no child makes no event. Nothing is watched here: this only lets time pass.
+                    store.WaitForChange(TimeSpan.FromMilliseconds(200));
+                }
+                catch (DeadlinePassed)
+                {
+                    continue;
+                }
+            }
+            return null;
+        }
+        finally
+        {
+            store?.Dispose();
+        }
+    }
+
+    string? FindTool(IReadOnlyList<PciAddress> functions)
+    {
+        foreach (var process in host.Files.List("/proc").Where(name => name.All(char.IsAsciiDigit)))
+        {
+            var words = (host.Files.ReadText($"/proc/{process}/cmdline") ?? "").Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length > 1 && words[0][(words[0].LastIndexOf('/') + 1)..] == "xl" && words.Any(word => functions.Any(function => word == $"{function}")))
+                return $"{string.Join(' ', words)} (process {process})";
+        }
+        return null;
     }
 
     Observation ObservePlug(Plug plug)
@@ -166,7 +261,7 @@ public sealed class StepRunner(HostSystem host)
         // An HVM guest has the function through its device model; its frontend node stays unused.
         if (type == "hvm" || (attachment.IsSettled && frontend == "4"))
             return new Observation(with, $"{plug.Guest} has it as {attachment.VirtualSlot ?? "a device of its device model"}");
-        return new Observation(Position.Between, $"in xenstore the function's state is {attachment.State}, the backend's {attachment.BackendState}, the frontend's {frontend ?? "none"}");
+        return new Observation(Position.HalfWay, $"in xenstore the function's state is {attachment.State}, the backend's {attachment.BackendState}, the frontend's {frontend ?? "none"}");
     }
 
     static string FrontendPath(int domId) => $"/local/domain/{domId}/device/pci/0";
@@ -209,6 +304,6 @@ public sealed class StepRunner(HostSystem host)
         host.Files.ReadText($"{Devices}/{address}/driver_override") is string text and not "(null)" && DriverName.TryParse(text, out var name) ? name : null;
 
     static Observation Compare(DriverName? seen, DriverName? from, DriverName? to, string what) => new(
-        seen == to ? Position.To : seen == from ? Position.From : Position.Between,
+        seen == to ? Position.To : seen == from ? Position.From : Position.Elsewhere,
         seen is null ? $"no {what}" : $"{what} {seen}");
 }

@@ -146,24 +146,23 @@ sealed class SimBackend
     }
 
     /// <summary>
-    /// Functions of one device share a virtual slot; otherwise each gets the first free one. Virtual functions are function 0 of a slot
-    /// of their own.
+    /// Functions of one device share a virtual slot, except a virtual function that is function 0, which has a slot of its own; each keeps
+    /// its function number.
     /// </summary>
     (int Slot, int Function) FreeSlot(PciAddress address)
     {
-        var isVirtual = host.Find(address)?.PhysicalFunction is not null;
-        if (!isVirtual || address.Function != 0)
+        if (!IsVirtual(address) || address.Function != 0)
         {
             foreach (var (other, at) in slots.OrderBy(entry => entry.Value.Slot))
             {
-                if (other.Segment == address.Segment && other.Bus == address.Bus && other.Device == address.Device
-                    && !(host.Find(other)?.PhysicalFunction is not null && other.Function == 0))
-                    return (at.Slot, isVirtual ? 0 : address.Function);
+                if (other.Segment == address.Segment && other.Bus == address.Bus && other.Device == address.Device && !(IsVirtual(other) && other.Function == 0))
+                    return (at.Slot, address.Function);
             }
         }
-        var free = Enumerable.Range(0, 32).First(slot => slots.Values.All(used => used.Slot != slot));
-        return (free, isVirtual ? 0 : address.Function);
+        return (Enumerable.Range(0, 32).First(slot => slots.Values.All(used => used.Slot != slot)), address.Function);
     }
+
+    bool IsVirtual(PciAddress address) => host.Find(address)?.PhysicalFunction is not null;
 
     bool Unexport()
     {

@@ -25,6 +25,9 @@ public sealed class SimDriver(string name, Func<SimFunction, bool> knows)
     internal SimDirectory Directory { get; } = new();
     internal List<(ushort Vendor, ushort Device)> DynamicIds { get; } = [];
 
+    internal bool KnowsIds(ushort vendor, ushort device) =>
+        DynamicIds.Contains((vendor, device)) || knows(new SimFunction(default, new PciIds(vendor, device, 0, 0), default));
+
     internal bool Matches(SimFunction function)
     {
         if (function.DriverOverride is string only)

@@ -38,8 +38,8 @@ public sealed class SimFunction(PciAddress address, PciIds ids, PciClass @class)
     /// <summary>Whether it isolates what is behind or beside it (Access Control Services): decides about IOMMU groups.</summary>
     public bool Acs { get; init; }
 
-    /// <summary>Whether the kernel knows a way to reset it.</summary>
-    public bool Resettable { get; init; } = true;
+    /// <summary>The ways in which the kernel can reset it (<c>reset_method</c>); empty when there is none.</summary>
+    public string ResetMethods { get; init; } = "bus";
 
     /// <summary>The MAC address of its network port; null when it is no network card.</summary>
     public string? MacAddress { get; init; }
@@ -125,7 +125,7 @@ public sealed class SimFunction(PciAddress address, PciIds ids, PciClass @class)
             Capability(0x70, 0x10, 0);
             Word(0x72, (ushort)(0x2 | ((int)type << 4)));
             // Function level reset (device capabilities, bit 28).
-            if (Resettable)
+            if (ResetMethods.StartsWith("flr", StringComparison.Ordinal))
                 bytes[0x77] = 0x10;
             var next = 0x100;
             if (SerialNumber is ulong serial)

@@ -47,6 +47,7 @@ public sealed class SimGuest
     readonly SimHost host;
     readonly List<SimXenstore.Watch> watches = [];
     readonly SortedDictionary<string, SimFunction> functions = new(StringComparer.Ordinal);
+    readonly Dictionary<SimFunction, string> interfaces = [];
 
     FrontendHabit habit;
 
@@ -93,16 +94,29 @@ public sealed class SimGuest
         name is not ("pcieport" or "vfio-pci" or "pci-stub") && SimDriver.Create(name) is var driver && driver.Probe(function) == 0);
 
     /// <summary>The guest's own network interface for a function: <c>eth0</c>; null when it makes none.</summary>
-    public string? InterfaceOf(SimFunction function)
+    public string? InterfaceOf(SimFunction function) => interfaces.GetValueOrDefault(function);
+
+    void Appear(string at, SimFunction function)
     {
+        functions[at] = function;
+        if (function.MacAddress is null || DriverOf(function) is null || interfaces.ContainsKey(function))
+            return;
         var n = 0;
-        foreach (var other in functions.Values.Where(other => other.MacAddress is not null && DriverOf(other) is not null))
-        {
-            if (other == function)
-                return $"eth{n}";
+        while (interfaces.ContainsValue($"eth{n}"))
             n++;
-        }
-        return null;
+        interfaces[function] = $"eth{n}";
+    }
+
+    void Vanish(string at)
+    {
+        if (functions.Remove(at, out var function))
+            interfaces.Remove(function);
+    }
+
+    void VanishAll()
+    {
+        functions.Clear();
+        interfaces.Clear();
     }
 
     /// <summary>Watches what a kernel with xen-pcifront watches.</summary>
@@ -114,7 +128,7 @@ public sealed class SimGuest
         watches.Add(host.Store.Add(Frontend, path =>
         {
             if (path == Frontend)
-                Later(TimeSpan.Zero, Probe);
+                Later(TimeSpan.FromMilliseconds(10), Probe);
         }));
         watches.Add(host.Store.Add($"{Backend}/state", _ => Later(TimeSpan.Zero, BackendChanged)));
     }
@@ -126,12 +140,12 @@ public sealed class SimGuest
     }
 
     /// <summary>An HVM guest gets its functions from its device model, not over xenstore.</summary>
-    internal void PlugHvm(SimFunction function) => functions[$"0000:00:{functions.Count + 5:x2}.0"] = function;
+    internal void PlugHvm(SimFunction function) => Appear($"0000:00:{functions.Count + 5:x2}.0", function);
 
-    internal void UnplugHvm(SimFunction function)
+    internal void UnplugHvm(PciAddress address)
     {
-        foreach (var (address, _) in functions.Where(entry => entry.Value == function).ToList())
-            functions.Remove(address);
+        foreach (var (at, _) in functions.Where(entry => entry.Value.Address == address).ToList())
+            Vanish(at);
     }
 
     void Later(TimeSpan delay, Action action) => host.Clock.After(delay + TimeSpan.FromMilliseconds(1), () =>
@@ -148,7 +162,7 @@ public sealed class SimGuest
     {
         if (!host.Store.Exists(Frontend))
         {
-            functions.Clear();
+            VanishAll();
             return;
         }
         if (State != (int)XenbusState.Initialising || host.Store.Exists($"{Frontend}/magic"))
@@ -176,7 +190,7 @@ public sealed class SimGuest
                 Reconfigure();
                 break;
             case XenbusState.Closing or XenbusState.Closed when State is > 0 and < (int)XenbusState.Closing:
-                functions.Clear();
+                VanishAll();
                 Switch(XenbusState.Closed);
                 break;
         }
@@ -201,7 +215,7 @@ public sealed class SimGuest
             foreach (var address in closing)
             {
                 if (address is not null)
-                    functions.Remove(Seen(address));
+                    Vanish(Seen(address));
             }
             Switch(XenbusState.Reconfiguring);
         });
@@ -214,7 +228,7 @@ public sealed class SimGuest
         {
             if (host.Store.ReadText($"{Backend}/vdev-{n}") is string at && host.Store.ReadNumber($"{Backend}/state-{n}", 0) == (int)XenbusState.Initialised
                 && PciAddress.TryParse(host.Store.ReadText($"{Backend}/dev-{n}"), out var address) && host.Find(address) is SimFunction function)
-                functions[Seen(at)] = function;
+                Appear(Seen(at), function);
         }
     }
 

@@ -86,7 +86,13 @@ public sealed partial class SimHost
     /// <param name="subsystem">The board's ids.</param>
     /// <param name="pin">The interrupt pin, 0 to 4.</param>
     public SimHost With(string address, string ids, string classCode, string subsystem = "0000:0000", byte pin = 0) =>
-        With(new SimFunction(PciAddress.Parse(address), Ids(ids, subsystem), Class(classCode)) { InterruptPin = pin, Irq = pin == 0 ? 0 : 16 + pin });
+        With(new SimFunction(PciAddress.Parse(address), Ids(ids, subsystem), Class(classCode)) 
+        {
+            InterruptPin = pin,
+            Irq = pin == 0 ? 0 : 16 + pin,
+            // A function on the root bus has no bridge whose bus could be reset.
+            ResetMethods = PciAddress.Parse(address).Bus == 0 ? "" : "bus",
+        });
 
     /// <summary>A PCI Express root port with the given bus below.</summary>
     public SimHost WithRootPort(string address, int bus, int lastBus = 0, bool acs = true) =>
@@ -122,6 +128,7 @@ public sealed partial class SimHost
             Irq = 16 + PciAddress.Parse(address).Bus,
             MacAddress = mac,
             SerialNumber = Serial(mac),
+            ResetMethods = "pm bus",
         });
 
     /// <summary>A network card with virtual functions, for the driver igb.</summary>
@@ -133,6 +140,7 @@ public sealed partial class SimHost
             Irq = 16 + PciAddress.Parse(address).Bus,
             MacAddress = mac,
             SerialNumber = Serial(mac),
+            ResetMethods = "flr bus",
             TotalVfs = totalVfs,
             VfDevice = 0x10ca,
             Acs = true,
@@ -146,6 +154,7 @@ public sealed partial class SimHost
             InterruptPin = 1,
             Irq = 16 + PciAddress.Parse(address).Bus,
             Partitions = partitions,
+            ResetMethods = "flr bus",
         });
 
     /// <summary>A guest, with its configuration file below /etc/xen.</summary>

@@ -30,6 +30,7 @@ public sealed partial class SimHost : HostSystem
     int reads;
     int changesLeft = -1;
     int operationsLeft = -1;
+    string? crashDuring;
     bool dead;
 
     SimHost(bool xen)
@@ -109,12 +110,18 @@ public sealed partial class SimHost : HostSystem
     /// <summary>Lets the process die right after the n-th operation from now, reads included.</summary>
     public void CrashAfterOperations(int operations) => operationsLeft = operations;
 
+    /// <summary>
+    /// Lets the process die right after it has started a program, which goes on alone: <c>xl pci-attach</c>. Time must pass for it to end.
+    /// </summary>
+    public void CrashDuring(string commandLine) => crashDuring = commandLine;
+
     /// <summary>A new process of the same program: locks and connections of the old one are gone, no crash is planned any more.</summary>
     public void StartProcess()
     {
         Abandon();
         dead = false;
         changesLeft = operationsLeft = -1;
+        crashDuring = null;
         caller = caller with { ProcessId = caller.ProcessId + 1 };
     }
 
@@ -238,6 +245,8 @@ public sealed partial class SimHost : HostSystem
                 WhenReleased(commandLine, () => process.Begin(Clock));
             else
                 process.Begin(Clock);
+            if (crashDuring is not null && commandLine.StartsWith(crashDuring, StringComparison.Ordinal))
+                Die($"start {commandLine}");
             if (!Clock.WaitFor(() => process.HasEnded, deadline))
                 throw new DeadlinePassed(commandLine, deadline);
         }

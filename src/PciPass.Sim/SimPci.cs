@@ -67,10 +67,10 @@ sealed class SimPci
         directory.Set("driver_override", SimAttribute.Text(() => $"{function.DriverOverride ?? "(null)"}\n", value => SetOverride(function, value)));
         directory.Set("subsystem", new SimLink($"{Up(function.Place)}bus/pci"));
         directory.Set("remove", new SimAttribute(null, _ => RemoveFromBus(function)));
-        if (function.Resettable && !function.IsBridge)
+        if (function.ResetMethods.Length > 0 && !function.IsBridge)
         {
             directory.Set("reset", new SimAttribute(null, static value => value.Trim() == "1" ? 0 : Errno.EINVAL));
-            directory.Set("reset_method", SimAttribute.Text(function.ExpressType is null ? "bus" : "flr bus"));
+            directory.Set("reset_method", SimAttribute.Text(function.ResetMethods));
         }
         if (function.IommuGroup is int group)
         {
@@ -162,6 +162,7 @@ sealed class SimPci
                 BarSize = 0,
                 Acs = true,
                 MacAddress = function.MacAddress is null ? null : $"02:00:00:00:{address.Bus:x2}:{at & 0xff:x2}",
+                ResetMethods = function.ResetMethods,
                 IommuGroup = function.IommuGroup is null ? null : functions.Values.Max(other => other.IommuGroup) + 1,
             };
             function.VirtualFunctions.Add(vf);
@@ -226,7 +227,7 @@ sealed class SimPci
     {
         if (!TryIds(value, out var id))
             return Errno.EINVAL;
-        if (driver.DynamicIds.Contains(id))
+        if (driver.KnowsIds(id.Vendor, id.Device))
             return Errno.EEXIST;
         driver.DynamicIds.Add(id);
         foreach (var function in functions.Values)
@@ -237,7 +238,7 @@ sealed class SimPci
         return 0;
     }
 
-    static bool TryIds(string value, out (ushort, ushort) ids)
+    static bool TryIds(string value, out (ushort Vendor, ushort Device) ids)
     {
         ids = default;
         var words = value.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);

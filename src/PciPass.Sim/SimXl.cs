@@ -468,7 +468,7 @@ sealed class SimXl
 
     void Reset(int domain, PciAddress address)
     {
-        if (host.Find(address) is { Resettable: false })
+        if (host.Find(address) is { ResetMethods: "" })
             Log("error", 1573, $"Domain {domain}:The kernel doesn't support reset from sysfs for PCI device {address}", function: "libxl__device_pci_reset");
     }
 
@@ -591,7 +591,8 @@ sealed class SimXl
             yield break;
         Store.Write($"{backend}/state-{n}", "5");
         Store.Write($"{backend}/state", "7");
-        guest.UnplugHvm(host.Find(address)!);
+        if (guest.Plan.Type == GuestType.Hvm)
+            guest.UnplugHvm(address);
         ready.Value = false;
         // Between the first look and the guest's answer the state is not yet 4 again: the watchers have not run.
         yield return TimeSpan.FromMilliseconds(1);

@@ -1,0 +1,76 @@
+using System.Globalization;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>A process that has a device node of a function open.</summary>
+/// <param name="ProcessId">The process.</param>
+/// <param name="Name">Its name as the kernel keeps it (<c>/proc/PID/comm</c>, at most 15 characters).</param>
+/// <param name="Node">What it has open: <c>/dev/nvme0n1</c>.</param>
+public sealed record Holder(int ProcessId, string Name, string Node)
+{
+    public override string ToString() => $"{Name} (pid {ProcessId}) has {Node} open";
+}
+
+/// <summary>
+/// Finds who holds a function's device nodes open: the usual reason why a driver does not let go. Read from /proc, as lsof does;
+/// processes that end meanwhile are passed over.
+/// </summary>
+public static class HolderReader
+{
+    public static IReadOnlyList<Holder> Read(SysTree files, PciAddress address)
+    {
+        var nodes = Nodes(files, address);
+        if (nodes.Count == 0)
+            return [];
+        List<Holder> holders = [];
+        foreach (var name in files.List("/proc"))
+        {
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var processId))
+                continue;
+            foreach (var node in OpenFiles(files, processId).Where(nodes.Contains).Distinct(StringComparer.Ordinal))
+                holders.Add(new Holder(processId, files.ReadText($"/proc/{processId}/comm") ?? "?", node));
+        }
+        return holders;
+    }
+
+    /// <summary>The paths below /dev of all character and block devices that hang on the function.</summary>
+    static HashSet<string> Nodes(SysTree files, PciAddress address)
+    {
+        HashSet<string> nodes = new(StringComparer.Ordinal);
+        foreach (var kind in (ReadOnlySpan<string>)["block", "char"])
+        {
+            foreach (var number in files.List($"/sys/dev/{kind}"))
+            {
+                var device = $"/sys/dev/{kind}/{number}";
+                if (KernelNames.FunctionBehind(files.ReadLink(device)) != address)
+                    continue;
+                foreach (var line in (files.ReadText($"{device}/uevent") ?? "").Split('\n'))
+                {
+                    if (line.StartsWith("DEVNAME=", StringComparison.Ordinal))
+                        nodes.Add($"/dev/{line["DEVNAME=".Length..]}");
+                }
+            }
+        }
+        return nodes;
+    }
+
+    static IEnumerable<string> OpenFiles(SysTree files, int processId)
+    {
+        IReadOnlyList<string> descriptors;
+        try
+        {
+            descriptors = files.List($"/proc/{processId}/fd");
+        }
+        catch (HostFailure)
+        {
+            // Another user's process, or one that just ended.
+            yield break;
+        }
+        foreach (var descriptor in descriptors)
+        {
+            if (files.ReadLink($"/proc/{processId}/fd/{descriptor}") is string target)
+                yield return target;
+        }
+    }
+}

@@ -1,0 +1,194 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using PciPass.Core;
+using PciPass.Core.Formats;
+using PciPass.Host;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>
+/// Every parser against arbitrary bytes: none throws anything but its own error, and each ends. Inputs are mutations of real ones,
+/// from a seed that is printed on failure. <c>PCIPASS_FUZZ</c> sets the number of inputs for each target (20,000 without it).
+/// </summary>
+public class FuzzTests
+{
+    static readonly int Inputs = int.TryParse(Environment.GetEnvironmentVariable("PCIPASS_FUZZ"), NumberStyles.None, CultureInfo.InvariantCulture, out var inputs) ? inputs : 20_000;
+
+    /// <summary>Characters that mean something to one parser or another.</summary>
+    const string Telling = " \n\t\0:.,/-'\"[]#=0f~";
+
+    static readonly (string Name, string[] Seeds, Action<byte[]> Parse)[] Targets =
+    [
+        ("address", ["0000:09:00.0", "09:00.0", "10000:e1:00.7"], bytes => { _ = PciAddress.TryParse(Text(bytes), out _); Own(() => PciAddress.Parse(Text(bytes))); }),
+        ("node device", ["pci_0000_09_00_0", "pci_8086_3a6c"], bytes => PciAddress.TryParseNodeDevice(Text(bytes), out _)),
+        ("driver name", ["e1000e", "vfio-pci"], bytes => Own(() => DriverName.Parse(Text(bytes)))),
+        ("guest name", ["web1", "db-2.example"], bytes => Own(() => GuestName.Parse(Text(bytes)))),
+        ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
+        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
+        ("journal", ["""
+            pcipass journal 1
+            operation 7
+            verb attach
+            time 2026-11-23T09:03:38Z
+            user root (for alice)
+            boot 1580ff96-42ec-46a8-9487-d30ee1f9f55b
+            guest web1
+            function 0000:09:00.0 0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000
+            accept claimed
+            step rebind 0000:09:00.0 e1000e -> -
+            step plug 0000:09:00.0 - -> web1/1
+            begin
+            doing 1
+            done 1
+            failed 2 xl ended with 1
+            undoing 1
+            stuck 1 no answer
+            end undone 2026-11-23T09:03:43Z
+
+            """], bytes => Own(() => Ledger.Taken(Operation.Parse(Text(bytes)) is Operation operation ? [operation] : [], "1580ff96-42ec-46a8-9487-d30ee1f9f55b"))),
+        ("mountinfo", ["36 35 259:1 / /srv/a\\040b rw,noatime shared:1 - ext4 /dev/nvme0n1p1 rw\n22 1 0:20 / /sys rw - sysfs sysfs rw\n"], bytes => MountTable.ParseMountInfo(Text(bytes)).Count()),
+        ("swaps", ["Filename Type Size Used Priority\n/dev/nvme0n1p2 partition 1 0 -2\n"], bytes => MountTable.ParseSwaps(Text(bytes)).Count()),
+        ("routes", ["Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\n"], bytes =>
+        {
+            _ = NetworkTables.ParseDefaultRoutes4(Text(bytes)).Count();
+            _ = NetworkTables.ParseDefaultRoutes6(Text(bytes)).Count();
+        }),
+        ("addresses", ["\x28\0\0\0\x14\0\x02\0\0\0\0\0\0\0\0\0\x02\x18\0\0\x03\0\0\0\x08\0\x01\0\n\0\0\x01\x08\0\x02\0\n\0\0\x02"], bytes => NetworkTables.ParseAddresses(bytes).Count()),
+        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(Text(bytes), [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
+        ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']"], bytes => XlConfig.Parse(Text(bytes))),
+        ("config space", [ConfigSeed()], bytes =>
+        {
+            var config = new ConfigSpace(bytes);
+            _ = (config.Answers, config.Class.Name, config.HeaderType, config.InterruptPin, config.Ids, config.ExpressType, config.SerialNumber, config.IsMultiFunction);
+        }),
+        ("xenstore", [XenstoreSeed()], bytes => Own(() =>
+        {
+            using var store = new Xenstore(new Replay(bytes), TimeProvider.System);
+            _ = store.Read("/local/domain/1/name");
+            _ = store.List("/local/domain");
+            return store.Consistent(transaction => store.Read("/x", transaction));
+        })),
+    ];
+
+    public static TheoryData<string> Names => [.. Targets.Select(target => target.Name)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_parser_throws_nothing_but_its_own_error(string name)
+    {
+        var (_, seeds, parse) = Targets.Single(target => target.Name == name);
+        var corpus = seeds.Select(Encoding.Latin1.GetBytes).ToArray();
+        for (var seed = 0; seed < Inputs; seed++)
+        {
+            var input = Mutate(corpus, new Random(seed));
+            try
+            {
+                parse(input);
+            }
+            catch (Exception error)
+            {
+                Assert.Fail($"target \"{name}\", seed {seed}, input {Convert.ToHexString(input)}: {error}");
+            }
+        }
+    }
+
+    static string Text(byte[] bytes) => Encoding.Latin1.GetString(bytes);
+
+    static void Own<T>(Func<T> parse)
+    {
+        try
+        {
+            _ = parse();
+        }
+        catch (Exception error) when (error is FormatException or HostFailure)
+        {
+        }
+    }
+
+    static byte[] Mutate(byte[][] corpus, Random random)
+    {
+        var bytes = new List<byte>(corpus[random.Next(corpus.Length)]);
+        for (var change = random.Next(6); change >= 0; change--)
+        {
+            var at = random.Next(bytes.Count + 1);
+            switch (random.Next(7))
+            {
+                case 0 when at < bytes.Count:
+                    bytes[at] = (byte)random.Next(256);
+                    break;
+                case 1 when at < bytes.Count:
+                    bytes[at] ^= (byte)(1 << random.Next(8));
+                    break;
+                case 2:
+                    bytes.Insert(at, (byte)Telling[random.Next(Telling.Length)]);
+                    break;
+                case 3:
+                    bytes.RemoveRange(at, Math.Min(random.Next(8), bytes.Count - at));
+                    break;
+                case 4:
+                    bytes.RemoveRange(at, bytes.Count - at);
+                    break;
+                case 5:
+                    var other = corpus[random.Next(corpus.Length)];
+                    var from = random.Next(other.Length + 1);
+                    bytes.InsertRange(at, other.AsSpan(from, random.Next(other.Length - from + 1)).ToArray());
+                    break;
+                default:
+                    var junk = new byte[random.Next(16)];
+                    random.NextBytes(junk);
+                    bytes.InsertRange(at, junk);
+                    break;
+            }
+        }
+        return [.. bytes];
+    }
+
+    static string ConfigSeed()
+    {
+        var bytes = new byte[0x180];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, 0x10d38086);
+        bytes[0x06] = 0x10;
+        bytes[0x0b] = 0x02;
+        bytes[0x34] = 0xc8;
+        (bytes[0xc8], bytes[0xc9], bytes[0xe0]) = (0x01, 0xe0, 0x10);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x100), 0x14010001);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x140), 0x00010003);
+        return Encoding.Latin1.GetString(bytes);
+    }
+
+    static string XenstoreSeed()
+    {
+        using var answers = new MemoryStream();
+        Span<byte> word = stackalloc byte[4];
+        foreach (var (type, request, text) in ((uint, uint, string)[])[(2, 1, "web1"), (15, 0, "/local\0token\0"), (1, 2, "0\01\0"), (6, 3, "5\0"), (16, 4, "ENOENT\0"), (7, 5, "OK\0")])
+        {
+            foreach (var value in (uint[])[type, request, 0, (uint)text.Length])
+            {
+                BinaryPrimitives.WriteUInt32LittleEndian(word, value);
+                answers.Write(word);
+            }
+            answers.Write(Encoding.Latin1.GetBytes(text));
+        }
+        return Encoding.Latin1.GetString(answers.ToArray());
+    }
+
+    /// <summary>A peer that sends these bytes and closes, whatever it is asked.</summary>
+    sealed class Replay(byte[] bytes) : ByteChannel
+    {
+        int at;
+
+        public override int Read(Span<byte> buffer, TimeSpan deadline)
+        {
+            var count = Math.Min(buffer.Length, bytes.Length - at);
+            bytes.AsSpan(at, count).CopyTo(buffer);
+            at += count;
+            return count;
+        }
+
+        public override void Write(ReadOnlySpan<byte> bytes)
+        {
+        }
+    }
+}

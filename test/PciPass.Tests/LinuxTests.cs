@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using PciPass.Core;
+using PciPass.Host;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>The running Linux kernel, as far as any machine can show it without root's powers.</summary>
+public sealed class LinuxTests : IDisposable
+{
+    readonly string folder = Directory.CreateTempSubdirectory("pcipass-test-").FullName;
+    readonly AttributeWriter writer = new("dotnet", typeof(PciPass.Cli.CommandLine).Assembly.Location);
+    readonly LinuxTree files;
+
+    public LinuxTests() => files = new LinuxTree(writer);
+
+    [Fact]
+    public void A_write_that_hangs_is_left_behind_at_its_deadline_and_the_next_one_works()
+    {
+        // Opening a pipe that nobody reads waits for ever, as an unbind can.
+        var pipe = Path.Combine(folder, "hangs");
+        using (var mkfifo = Process.Start("mkfifo", pipe))
+            mkfifo.WaitForExit();
+        Assert.Throws<DeadlinePassed>(() => files.WriteAttribute(pipe, "x", TimeSpan.FromMilliseconds(500)));
+
+        var plain = Path.Combine(folder, "plain");
+        File.WriteAllText(plain, "");
+        files.WriteAttribute(plain, "0000:09:00.0", TimeSpan.FromSeconds(30));
+        Assert.Equal("0000:09:00.0", File.ReadAllText(plain));
+
+        // The one left behind ends with its pipe.
+        using var reader = File.OpenRead(pipe);
+        Assert.Equal('x', reader.ReadByte());
+    }
+
+    [Fact]
+    public void A_write_creates_nothing_and_tells_the_kernels_error_number() =>
+        Assert.Equal(Errno.ENOENT, Assert.Throws<HostFailure>(() => files.WriteAttribute(Path.Combine(folder, "missing"), "x", TimeSpan.FromSeconds(30))).ErrorNumber);
+
+    [Fact]
+    public void A_lock_is_waited_for_and_given_up_at_the_deadline()
+    {
+        var path = Path.Combine(folder, "lock");
+        using (files.Lock(path, TimeSpan.FromSeconds(5)))
+            Assert.Null(files.Lock(path, TimeSpan.FromMilliseconds(200)));
+        using var free = files.Lock(path, TimeSpan.FromSeconds(5));
+        Assert.NotNull(free);
+    }
+
+    [Fact]
+    public void State_files_follow_no_link_and_replace_nothing()
+    {
+        var target = Path.Combine(folder, "target");
+        var link = Path.Combine(folder, "link");
+        File.WriteAllText(target, "before");
+        File.CreateSymbolicLink(link, target);
+        Assert.Equal(Errno.ELOOP, Assert.Throws<HostFailure>(() => files.Append(link, "x"u8, flush: true)).ErrorNumber);
+        Assert.Equal(Errno.ELOOP, Assert.Throws<HostFailure>(() => files.Lock(link, TimeSpan.FromSeconds(1))).ErrorNumber);
+        Assert.Equal(Errno.EEXIST, Assert.Throws<HostFailure>(() => files.CreateFile(link, "x"u8)).ErrorNumber);
+        Assert.Equal("before", File.ReadAllText(target));
+    }
+
+    [Fact]
+    public void State_files_are_roots_alone()
+    {
+        var path = Path.Combine(folder, "new", "file");
+        files.MakeDirectory(Path.Combine(folder, "new"));
+        files.CreateFile(path, "one\n"u8);
+        files.Append(path, "two\n"u8, flush: true);
+        Assert.Equal("one\ntwo", files.ReadText(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(folder, "new")));
+    }
+
+    [Fact]
+    public void The_kernels_table_of_addresses_has_the_loopback_address()
+    {
+        using var host = new LinuxSystem();
+        Assert.Contains(PciPass.Core.Formats.NetworkTables.ParseAddresses(host.DumpAddresses()), address => address.Text == "127.0.0.1/8");
+    }
+
+    [Fact]
+    public void A_program_is_run_without_a_shell_and_its_ends_are_told()
+    {
+        using var host = new LinuxSystem();
+        Assert.Equal(new ProgramResult(0, "$(id) ;\n", ""), host.Run("echo", ["$(id)", ";"], TimeSpan.FromSeconds(30)));
+        Assert.Equal(Errno.ENOENT, Assert.Throws<HostFailure>(() => host.Run("no-such-program", [], TimeSpan.FromSeconds(30))).ErrorNumber);
+        Assert.Throws<DeadlinePassed>(() => host.Run("sleep", ["3"], TimeSpan.FromMilliseconds(200)));
+    }
+
+    public void Dispose()
+    {
+        writer.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+}
