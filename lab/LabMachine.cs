@@ -186,8 +186,8 @@ public sealed class LabMachine : IDisposable
         ];
         foreach (var (disk, size) in machine.Topology.Disks)
         {
-            var file = Path.Combine(_folder, disk);
-            using (var stream = File.Create(file))
+            var file = Path.Combine(machine.DiskFolder ?? _folder, disk);
+            using (var stream = File.Open(file, FileMode.OpenOrCreate))
             {
                 stream.SetLength(size);
             }

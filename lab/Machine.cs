@@ -20,6 +20,9 @@ public sealed record Machine
     /// <summary>Further words for the command line of dom0's kernel, or of Linux.</summary>
     public string KernelArguments { get; init; } = "";
 
+    /// <summary>A folder that keeps the disks from one boot to the next; without it, each boot gets them empty.</summary>
+    public string? DiskFolder { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 
