@@ -134,7 +134,7 @@ static class ChangeCommand
                         session.Terminal.Errors.WriteLine($"now:   {NowText(snapshot, address)}");
                     break;
                 case Result.Pending:
-                    Messages.Write(session.Terminal, $"{operation.Request.VerbName} waits for the guest", "pending", outcome.Errors[^1],
+                    Messages.Write(session.Terminal, $"{operation.Request.VerbName} waits for the guest", "pending", string.Join("\n       ", outcome.Errors),
                         "pcipass recover     goes on once the guest has let go; unbinding the driver inside the guest helps");
                     break;
                 case Result.Stuck:

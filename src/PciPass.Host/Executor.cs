@@ -37,7 +37,26 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     readonly StepRunner runner = new(host);
 
     /// <summary>Carries out a plan that was made from this snapshot.</summary>
-    public Outcome Run(HostSnapshot snapshot, Plan plan) => GoOn(journal.Begin(snapshot, plan));
+    public Outcome Run(HostSnapshot snapshot, Plan plan)
+    {
+        var open = journal.Begin(snapshot, plan);
+        // Before the first act, all that will be changed is looked at once more: what somebody changed since the snapshot may stand
+        // in the way of undoing what comes before it.
+        foreach (var (number, step) in open.Record.Steps.Index().DistinctBy(step => (step.Item.Address, Kind(step.Item))))
+        {
+            try
+            {
+                if (step is not Plug { Plugged: false } && runner.Observe(step) is { Position: Position.Elsewhere or Position.To } found)
+                    throw NotAsPlanned(step, found);
+            }
+            catch (HostFailure failure)
+            {
+                open.Note(Mark.Failed, number, failure.Message);
+                return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
+            }
+        }
+        return GoOn(open);
+    }
 
     /// <summary>
     /// Brings an operation that has not ended to an end. One that waited for a guest goes on once the guest has let go; anything
@@ -130,11 +149,18 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     Outcome? Do(OpenOperation open, int number, Step step)
     {
         var found = runner.Observe(step);
-        // A step that waited for its guest is half-way by its own doing; otherwise somebody else changes the host.
-        var asPlanned = found.Position is Position.From or Position.To || (found.Position == Position.HalfWay && open.Record.LastMark(number) == Mark.Pending);
+        // A step that waited for its guest stands where the guest has come to, and a guest may let go unasked. Else somebody else
+        // changes the host, and what he did is not for this operation to undo.
+        var asPlanned = found.Position switch
+        {
+            Position.From => true,
+            Position.To => open.Record.LastMark(number) == Mark.Pending || step is Plug { Plugged: false },
+            Position.HalfWay => open.Record.LastMark(number) == Mark.Pending,
+            _ => false,
+        };
         if (!asPlanned)
-            throw new HostFailure($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
-        if (found.Position != Position.To || !StepRunner.SeesAll(step))
+            throw NotAsPlanned(step, found);
+        if (found.Position != Position.To)
         {
             open.Announce(Mark.Doing, number);
             tell?.Invoke(Mark.Doing, step);
@@ -157,11 +183,16 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     /// <returns>Null when it is undone; else why the guest has not let go.</returns>
     GuestHolds? Undo(OpenOperation open, int number, Step reverse, List<Step> undone)
     {
+        if (IsFurtherBack(open.Record, number))
+        {
+            open.Note(Mark.Undone, number);
+            return null;
+        }
         var found = runner.Observe(reverse);
         // The step that was under way is reversed by acting, even where nothing is left to be seen of it: its own act may still wait
         // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.
         var actsAnyway = found.Position == Position.To && open.Record.IsUnderWay(number) && reverse is not Plug;
-        if (found.Position == Position.Elsewhere && !IsFurtherBack(open.Record, number))
+        if (found.Position == Position.Elsewhere)
             throw new HostFailure($"somebody else has changed it meanwhile: {reverse.Address} has {found.Seen}");
         if (found.Position is Position.From or Position.HalfWay || actsAnyway)
         {
@@ -188,6 +219,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         return null;
     }
 
+    static HostFailure NotAsPlanned(Step step, Observation found) =>
+        new($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
+
     void ReadBack(Step step)
     {
         if (runner.Observe(step) is { Position: not Position.To } found)
@@ -201,17 +235,29 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         // The guest that should get it back has ended, and all that it had with it.
         if (step is Plug { Plugged: false } unplug && runner.IsGone(unplug))
             return null;
-        // Which driver a probe has found is known only now.
-        return step.Reverse() ?? (IsFurtherBack(operation, number) ? null : runner.Undriven(step.Address));
+        if (step.Reverse() is Step reverse)
+            return reverse;
+        // Which driver a probe has found is known only now, and one that was under way may still find one: a second waits behind it.
+        if (IsFurtherBack(operation, number))
+            return null;
+        if (operation.IsUnderWay(number))
+            runner.Act(step);
+        return runner.Undriven(step.Address);
     }
 
     /// <summary>
-    /// Whether the function already stands before an earlier step of the operation: it was taken back without the journal being
-    /// written, as on a full disk.
+    /// Whether the function already stands before an earlier step of its kind: it was taken back without the journal being written, as
+    /// on a full disk, or by somebody else. No plan passes through the same driver or override twice.
     /// </summary>
-    bool IsFurtherBack(Operation operation, int number) =>
-        operation.Steps.Take(number).Any(earlier => earlier.Address == operation.Steps[number].Address
-            && earlier is Rebind or SetAssignable && runner.Observe(earlier).Position == Position.From);
+    bool IsFurtherBack(Operation operation, int number)
+    {
+        var step = operation.Steps[number];
+        return operation.Steps.Take(number).Any(earlier => earlier is not SetSlot && earlier.Address == step.Address && Kind(earlier) == Kind(step)
+            && runner.Observe(earlier).Position == Position.From);
+    }
+
+    /// <summary>The steps of one kind change the same thing, one after the other. Binding to pciback enters a slot as well.</summary>
+    static Type Kind(Step step) => step is SetAssignable or SetSlot or Probe ? typeof(Rebind) : step.GetType();
 
     static Outcome Stuck(OpenOperation open, int number, IReadOnlyList<string> errors, IReadOnlyList<Step>? undone = null)
     {

@@ -21,10 +21,15 @@ public sealed class Journal(HostSystem host)
         List<Operation> operations = [];
         foreach (var name in host.Files.List(Folder))
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _) || host.Files.ReadAll($"{Folder}/{name}") is not byte[] bytes)
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
                 continue;
             try
             {
+                // A link would be read, but never written to: what it leads to is not what this program wrote.
+                if (host.Files.ReadLink($"{Folder}/{name}") is not null)
+                    throw new FormatException("it is a symbolic link");
+                if (host.Files.ReadAll($"{Folder}/{name}") is not byte[] bytes)
+                    continue;
                 if (Operation.Parse(Encoding.UTF8.GetString(bytes)) is Operation operation)
                     operations.Add(operation);
             }

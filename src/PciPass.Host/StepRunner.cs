@@ -55,9 +55,6 @@ public sealed class StepRunner(HostSystem host)
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
-    /// <summary>Whether <see cref="Observe"/> sees all that a step changes. It does not see Xen's quarantine: no interface tells of it.</summary>
-    public static bool SeesAll(Step step) => step is not SetAssignable;
-
     /// <summary>Does the step. The caller has seen the host at From, and looks again afterwards.</summary>
     /// <exception cref="HostFailure">The host refused.</exception>
     /// <exception cref="DeadlinePassed">The kernel or a program has not answered.</exception>
@@ -107,30 +104,19 @@ public sealed class StepRunner(HostSystem host)
 
     void TakeFromPciback(PciAddress address)
     {
-        // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be seen
-        // whether it is. Putting it in first does no harm to one that is (seen in the lab). A driverless one comes here only when
-        // an earlier try is to be undone: this one then waits in the kernel behind what may be left of it.
-        var driver = DriverOf(address);
-        if (driver is null || HasQuarantine)
+        if (DriverOf(address) == DriverName.Pciback && !HasQuarantine)
         {
-            try
-            {
-                GiveToPciback(address);
-            }
-            catch (HostFailure failure) when (failure is not DeadlinePassed && DriverOf(address) is null)
-            {
-                // Nothing has it, and nothing got it.
-            }
+            Write($"{Drivers}/pciback/unbind", $"{address}");
         }
-        if (DriverOf(address) == DriverName.Pciback)
+        else if (DriverOf(address) == DriverName.Pciback)
         {
-            if (HasQuarantine)
-                Xl("pci-assignable-remove", $"{address}");
-            else
-                Write($"{Drivers}/pciback/unbind", $"{address}");
+            // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
+            // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
+            Xl("pci-assignable-add", $"{address}");
+            Xl("pci-assignable-remove", $"{address}");
         }
-        // xl leaves the slot when its own bind fails (seen in the lab).
-        if (IsInSlots(address))
+        // xl leaves the slot when its own bind fails (seen in the lab). One that is still bound keeps it: xl tells success then too.
+        if (DriverOf(address) is null && IsInSlots(address))
             Write($"{Drivers}/pciback/remove_slot", $"{address}");
     }
 

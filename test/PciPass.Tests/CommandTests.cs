@@ -1,0 +1,106 @@
+using PciPass.Cli;
+using PciPass.Host;
+using PciPass.Sim;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>The command line in process, on a simulated host: what it prints, where, and how it ends.</summary>
+public class CommandTests
+{
+}
+
+/// <summary>What one command told, run as a process of its own on a simulated host.</summary>
+sealed record Told(int ExitCode, string Output, string Errors)
+{
+    public static Told By(SimHost host, string command)
+    {
+        host.StartProcess();
+        return Run(host, command);
+    }
+
+    /// <summary>Runs a command that dies after some of its changes.</summary>
+    /// <returns>False when it ended before that.</returns>
+    public static bool Dies(SimHost host, string command, int changes) => Dies(host, host, command, changes);
+
+    /// <summary>The same, where the process sees the simulated host through another.</summary>
+    public static bool Dies(HostSystem seen, SimHost host, string command, int changes) => Dies(seen, host, command, () => host.CrashAfter(changes));
+
+    /// <summary>The same, after some of its operations, reads included.</summary>
+    public static bool DiesAtOperation(SimHost host, string command, int operations) => Dies(host, host, command, () => host.CrashAfterOperations(operations));
+
+    /// <summary>The same, while it waits for a program, which goes on.</summary>
+    public static bool DiesDuring(SimHost host, string command, string program) => Dies(host, host, command, () => host.CrashDuring(program));
+
+    static bool Dies(HostSystem seen, SimHost host, string command, Action plan)
+    {
+        host.StartProcess();
+        plan();
+        try
+        {
+            Run(seen, command);
+            return false;
+        }
+        catch (SimCrash)
+        {
+            return true;
+        }
+        finally
+        {
+            host.StartProcess();
+        }
+    }
+
+    /// <summary>Runs a command in the process that runs already.</summary>
+    public static Told Run(HostSystem host, string command)
+    {
+        using StringWriter output = new(), errors = new();
+        var code = CommandLine.Run(command.Split(' ', StringSplitOptions.RemoveEmptyEntries), host, new Terminal(output, errors, HasColour: false));
+        return new Told(code, output.ToString(), errors.ToString());
+    }
+
+    public override string ToString() => $"{Output}{Errors}(exit {ExitCode})";
+}
+
+/// <summary>The lines in which two texts differ.</summary>
+static class Difference
+{
+    public static string Of(string expected, string actual)
+    {
+        string[] before = expected.Split('\n'), now = actual.Split('\n');
+        return string.Join('\n', before.Except(now).Select(line => $"- {line}").Concat(now.Except(before).Select(line => $"+ {line}")));
+    }
+}
+
+/// <summary>Small machines for tests, by a few words.</summary>
+static class Machines
+{
+    /// <summary>
+    /// Network cards at 08:00.0 and 09:00.0, an NVMe disk at 07:00.0, a SATA controller without a driver at 00:1f.2, the guests web1, db1
+    /// and hvm1. Words: <c>override</c> (09:00.0's own driver as its override), <c>other-override</c> (another's), <c>slot</c> (09:00.0
+    /// stands in pciback's slots but lost to its own driver), <c>boot-hidden</c> (07:00.0 and 09:00.0), <c>no-iommu</c>, <c>vfio</c> (vfio-pci is loaded).
+    /// </summary>
+    public static SimHost Make(string words)
+    {
+        var host = SimHost.Xen().WithDrivers("e1000e", "nvme")
+            .With("00:1f.2", "8086:2922", "010601", pin: 1)
+            .WithRootPort("00:04.0", 7).WithRootPort("00:04.1", 8).WithRootPort("00:04.2", 9)
+            .WithNvme("07:00.0").WithNetworkCard("08:00.0", "52:54:00:08:00:00").WithNetworkCard("09:00.0", "52:54:00:09:00:00")
+            .WithGuest(new GuestPlan("web1")).WithGuest(new GuestPlan("db1")).WithGuest(new GuestPlan("hvm1") { Type = Core.GuestType.Hvm });
+        var all = words.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (all.Contains("vfio"))
+            host.WithDrivers("vfio-pci");
+        if (all.Contains("no-iommu"))
+            host.WithIommu(false);
+        if (all.Contains("slot"))
+            host.WithHiddenAtBoot("(0000:09:00.0)", first: false);
+        if (all.Contains("boot-hidden"))
+            host.WithHiddenAtBoot("(0000:07:00.0)(0000:09:00.0)");
+        host.Boot();
+        if (all.Contains("override"))
+            host.Files.WriteAttribute("/sys/bus/pci/devices/0000:09:00.0/driver_override", "e1000e", TimeSpan.FromSeconds(1));
+        if (all.Contains("other-override"))
+            host.Files.WriteAttribute("/sys/bus/pci/devices/0000:09:00.0/driver_override", "vfio-pci", TimeSpan.FromSeconds(1));
+        return host;
+    }
+}

@@ -1,0 +1,147 @@
+using PciPass.Lab;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>
+/// A host in the lab with the native binary on it, shared by the tests that name it. It boots when the first of them asks for it. Every test must
+/// leave it as it found it; when one does not, that test fails and the next one gets a host that has booted anew.
+/// </summary>
+public abstract class LabHost(Machine description, string name, params string[] guests) : IDisposable
+{
+    LabMachine? machine;
+    string rest = "";
+
+    /// <summary>Runs a shell script in dom0.</summary>
+    public Result Run(string script) => Told(booted => booted.Run(script));
+
+    /// <summary>Runs pcipass in dom0.</summary>
+    public Result Pcipass(string arguments) => Run($"pcipass {arguments}");
+
+    /// <summary>Runs a shell script in a guest.</summary>
+    public Result RunIn(string guest, string script) => Told(booted => booted.RunIn(guest, script));
+
+    /// <summary>The driver that has a function; "-" for none.</summary>
+    public string DriverOf(string function) => Word($"d=$(readlink /sys/bus/pci/devices/{function}/driver); d=${{d##*/}}; echo ${{d:--}}");
+
+    /// <summary>What the function's driver_override holds; "(null)" for nothing.</summary>
+    public string OverrideOf(string function) => Word($"cat /sys/bus/pci/devices/{function}/driver_override");
+
+    /// <summary>Who has the function in Xen's IOMMU: "d0", "d3" or, under quarantine, "DomIO".</summary>
+    public string OwnerOf(string function) => Word($"{Owners} | sed -n 's/^{function} owner //p'");
+
+    /// <summary>The value at a path of xenstore.</summary>
+    public string Store(string path) => Word($"xenstore-read '{path}'");
+
+    /// <summary>The number of a running guest.</summary>
+    public string DomainOf(string guest) => Word($"xl domid '{guest}'");
+
+    /// <summary>Starts a guest that a test has for itself, and returns when it answers. The caller destroys it.</summary>
+    /// <param name="guest">A name that no other guest has.</param>
+    /// <param name="modules">The kernel modules that it loads; "none" leaves it without pcifront.</param>
+    public void StartGuest(string guest, string modules = "xen-pcifront,e1000e")
+    {
+        Run($"sed -e 's/web1/{guest}/' -e 's/^extra = \"/&lab.modules={modules} /' /etc/xen/web1.cfg >/tmp/{guest}.cfg && xl create /tmp/{guest}.cfg").Exits(0);
+        RunIn(guest, "true").Exits(0);
+    }
+
+    /// <summary>Everything that a test could leave behind, as text.</summary>
+    public string Picture() => Run($$"""
+        for f in /sys/bus/pci/devices/*; do
+            d=$(readlink $f/driver); read -r o <$f/driver_override
+            echo "${f##*/} driver=${d##*/} override=$o"
+        done
+        sed 's/^/slot /' /sys/bus/pci/drivers/pciback/slots 2>/dev/null | sort
+        if [ -e /proc/xen/capabilities ]; then
+            {{Owners}}
+            for id in $(xenstore-list /local/domain); do
+                echo "guest $(xenstore-read /local/domain/$id/name) $(xenstore-list /local/domain/0/backend/pci/$id/0 2>/dev/null | grep dev-)"
+            done
+        fi
+        grep -L '^end ' /var/lib/pcipass/journal/* 2>/dev/null | sed 's/^/open /'
+        ip -o addr | sed 's/ *valid_lft.*//; s/^[0-9]*: //'; ip route; ls -1 /etc/xen /sys/class/net; cat /proc/swaps; grep ^/dev/ /proc/mounts
+        pgrep -l pcipass
+        :
+        """).Exits(0).Stdout;
+
+    /// <summary>Fails when the host is not as it was when it had booted.</summary>
+    public void CheckAtRest()
+    {
+        if (machine is null)
+            return;
+        string now;
+        try
+        {
+            now = Picture();
+        }
+        catch (LabException)
+        {
+            SwitchOff();
+            throw;
+        }
+        if (now == rest)
+            return;
+        var (before, after) = (rest.Split('\n'), now.Split('\n'));
+        SwitchOff();
+        Assert.Fail($"the host is not as it was:\n{Lines('-', before.Except(after))}{Lines('+', after.Except(before))}");
+
+        static string Lines(char sign, IEnumerable<string> lines) => string.Concat(lines.Select(line => $"{sign} {line}\n"));
+    }
+
+    public void Dispose()
+    {
+        SwitchOff();
+        GC.SuppressFinalize(this);
+    }
+
+    // Xen writes the owners on its console; what stood there before goes away first, for it is a ring.
+    const string Owners = @"{ xl dmesg -c >/dev/null; xl debug-keys Q; xl dmesg | sed -n 's/^(XEN) \([0-9a-f]*:[0-9a-f:.]*\) - \(d[0-9]*\|DomIO\).*/\1 owner \2/p' | sort; }";
+
+    string Word(string script) => Run(script).Exits(0).Stdout.TrimEnd('\n');
+
+    Result Told(Func<LabMachine, Result> run)
+    {
+        var booted = machine ??= Boot();
+        try
+        {
+            return run(booted);
+        }
+        catch (LabException failure)
+        {
+            // A guest that hangs says on its own console why.
+            throw new LabException($"{failure.Message}\n{Consoles(booted)}");
+        }
+    }
+
+    static string Consoles(LabMachine booted)
+    {
+        try
+        {
+            return booted.Run("tail -n 20 /var/log/xen/guest-*.log; dmesg | tail -n 20", TimeSpan.FromSeconds(20)).Stdout;
+        }
+        catch (LabException)
+        {
+            return "and the guests' consoles cannot be read any more";
+        }
+    }
+
+    LabMachine Boot()
+    {
+        var program = Path.Combine(Images.Ensure().Checkout, "artifacts", "pcipass");
+        Assert.True(File.Exists(program), $"{program} is missing: run ./build publish");
+        var booted = LabMachine.Boot(description with { Files = [MachineFile.FromHost(program, "/usr/bin/pcipass")] }, name);
+        machine = booted;
+        foreach (var guest in guests)
+            Run($"xl create /etc/xen/{guest}.cfg").Exits(0);
+        foreach (var guest in guests)
+            RunIn(guest, "true").Exits(0);
+        rest = Picture();
+        return booted;
+    }
+
+    void SwitchOff()
+    {
+        machine?.Dispose();
+        machine = null;
+    }
+}

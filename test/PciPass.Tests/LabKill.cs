@@ -1,0 +1,54 @@
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>pcipass is killed in the middle; the next one brings the host back and closes the journal.</summary>
+[Collection(LabFaults.Name)]
+public sealed class LabKill(LabFaults host) : LabTest(host)
+{
+    /// <summary>Every mark that the journal gets on the way.</summary>
+    public static TheoryData<string> Moments => ["begin", "doing 1", "done 1", "doing 2", "doing 3", "done 3", "doing 4", "done 4"];
+
+    [Theory]
+    [MemberData(nameof(Moments))]
+    public void An_attach_killed_at_any_moment_is_undone_by_recover(string moment)
+    {
+        KillAt("attach 09:00.0 web1", moment);
+        Host.Pcipass("recover").Exits(0).Says("(attach) was interrupted", "is undone");
+        Assert.Equal(("e1000e", "(null)", "d0"), (Host.DriverOf(Card), Host.OverrideOf(Card), Host.OwnerOf(Card)));
+        Host.RunIn("web1", "show-pci").SaysNot(":");
+        Host.Pcipass("recover").Exits(0).Says("every operation has ended");
+    }
+
+    [Theory]
+    [MemberData(nameof(Moments))]
+    public void A_detach_killed_at_any_moment_is_undone_by_recover(string moment)
+    {
+        Host.Pcipass("attach 09:00.0 web1").Exits(0);
+        var attached = Host.Picture();
+        KillAt("detach 09:00.0 web1", moment);
+        Host.Pcipass("recover").Exits(0).Says("(detach) was interrupted", "is undone");
+        Assert.Equal(attached, Host.Picture());
+        Host.RunIn("web1", "show-pci").Says("0000:00:00.0 8086:10d3 020000 e1000e eth0");
+        Host.Pcipass("detach 09:00.0 web1").Exits(0);
+    }
+
+    [Fact]
+    public void The_next_command_that_changes_the_host_recovers_first()
+    {
+        KillAt("attach 09:00.0 web1", "doing 3");
+        Host.Pcipass("attach 09:00.0 web1").Exits(0).Says("(attach) was interrupted", $"web1 has {Card} as 0000:00:00.0");
+        Host.Pcipass("detach 09:00.0 web1").Exits(0);
+    }
+
+    /// <summary>Kills the command as soon as its journal holds the line: no signal handler can do anything then.</summary>
+    void KillAt(string command, string line) => Host.Run($"""
+        cd /var/lib/pcipass/journal 2>/dev/null; before=$(ls | wc -l)
+        pcipass {command} & victim=$!
+        until [ -d /var/lib/pcipass/journal ] && cd /var/lib/pcipass/journal && [ $(ls | wc -l) -gt $before ] && grep -q '^{line}$' $(ls | tail -n 1); do
+            kill -0 $victim || break
+        done
+        kill -9 $victim
+        ! wait $victim
+        """).Exits(0).SaysNot("done: ");
+}
