@@ -62,6 +62,7 @@ static class ShowCommand
         HostUseKind.NetworkAddress => $"address {use.Detail}",
         HostUseKind.DefaultRoute => $"default route ({use.Detail})",
         HostUseKind.NetworkPort => $"port of {use.Detail}",
+        HostUseKind.NetworkLower => $"below {use.Detail}",
         HostUseKind.Mount => $"mounted at {use.Detail}",
         _ => $"swap ({use.Detail})",
     };

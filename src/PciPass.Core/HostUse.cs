@@ -18,6 +18,9 @@ public enum HostUseKind
     /// <summary>A network interface is a port of a bridge, bond or team.</summary>
     NetworkPort,
 
+    /// <summary>Another interface (a VLAN, a macvlan) stands on a network interface.</summary>
+    NetworkLower,
+
     /// <summary>A file system on a disk is mounted.</summary>
     Mount,
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace PciPass.Host;
@@ -88,6 +89,8 @@ public sealed class AttributeWriter(params IReadOnlyList<string> program) : IDis
     /// <summary>The child's whole life: one write(2) for each request, until the parent closes the pipe.</summary>
     public static int RunChild()
     {
+        // Ctrl-C reaches every process of the terminal; the parent decides what becomes of the operation.
+        using var kept = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
         using var input = Console.OpenStandardInput();
         using var output = Console.OpenStandardOutput();
         Span<byte> answer = stackalloc byte[4];

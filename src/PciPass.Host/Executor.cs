@@ -90,6 +90,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             var step = open.Record.Steps[number];
             try
             {
+                if (host.IsInterrupted)
+                    throw new HostFailure("this program was asked to end");
                 if (Do(open, number, step) is Outcome waiting)
                     return waiting;
             }

@@ -13,6 +13,12 @@ public abstract class HostSystem
     /// <summary>Who runs this program, for the journal.</summary>
     public abstract Caller Caller { get; }
 
+    /// <summary>
+    /// Whether somebody asked this program to end (Ctrl-C, SIGTERM, SIGHUP). From the first time this is asked, these signals end
+    /// nothing by themselves: an operation that is cut off is worse than one that is undone.
+    /// </summary>
+    public virtual bool IsInterrupted => false;
+
     /// <summary>Runs a program found on the path, without a shell and without input, and waits for it.</summary>
     /// <exception cref="HostFailure">It cannot be started.</exception>
     /// <exception cref="DeadlinePassed">It was still running; it is left running, since killing a toolstack half way helps nobody.</exception>

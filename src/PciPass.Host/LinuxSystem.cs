@@ -2,12 +2,15 @@ using System.Buffers.Binary;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace PciPass.Host;
 
 /// <summary>The running host.</summary>
 public sealed class LinuxSystem : HostSystem, IDisposable
 {
+    readonly List<PosixSignalRegistration> signals = [];
+    volatile bool interrupted;
     readonly AttributeWriter writer = new(AttributeWriter.ThisProgram);
 
     public LinuxSystem() => Files = new LinuxTree(writer);
@@ -17,6 +20,25 @@ public sealed class LinuxSystem : HostSystem, IDisposable
     public override TimeProvider Clock => TimeProvider.System;
 
     public override Caller Caller => new(Libc.GetUserId(), NameOf(Libc.GetUserId()), Environment.GetEnvironmentVariable("SUDO_USER"), Environment.ProcessId);
+
+    public override bool IsInterrupted
+    {
+        get
+        {
+            if (signals.Count == 0)
+            {
+                foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
+                {
+                    signals.Add(PosixSignalRegistration.Create(signal, context =>
+                    {
+                        context.Cancel = true;
+                        interrupted = true;
+                    }));
+                }
+            }
+            return interrupted;
+        }
+    }
 
     /// <summary>
     /// The user's name from /etc/passwd, which an initramfs lacks. Asking the C library would load the host's name services into a
@@ -95,5 +117,9 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         }
     }
 
-    public void Dispose() => writer.Dispose();
+    public void Dispose()
+    {
+        writer.Dispose();
+        signals.ForEach(signal => signal.Dispose());
+    }
 }

@@ -36,6 +36,9 @@ public sealed class StepRunner(HostSystem host)
     /// <summary>How long a guest may take to accept a function, or to let go of one.</summary>
     static readonly TimeSpan GuestDeadline = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a guest that is in the middle of something may take before a function is taken from it all the same.</summary>
+    static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(10);
+
     bool? hasQuarantine;
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
@@ -141,8 +144,9 @@ public sealed class StepRunner(HostSystem host)
     {
         using var store = OpenXenstore();
         // Half-way in, xl has done its part already and would refuse to do it again: only the guest is still at it. What stays half-way
-        // was on its way out, and has to be all out before it can be plugged in again.
-        var found = plug.Plugged ? LookUntil(store, plug, static seen => seen.Position != Position.HalfWay) : Look(store, plug);
+        // was on its way out, and has to be all out before it can be plugged in again. Taken out while the frontend is still at its very
+        // first connection, the bus hangs in between for ever (seen in the lab), so that is waited for as well.
+        var found = LookUntil(store, plug, static seen => seen.Position != Position.HalfWay, plug.Plugged ? GuestDeadline : SettleDeadline);
         if (plug.Plugged && found.Position == Position.HalfWay)
             ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
@@ -150,23 +154,24 @@ public sealed class StepRunner(HostSystem host)
             Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.DomId}", $"{plug.Address}");
 
         // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
-        var last = LookUntil(store, plug, static seen => seen.Position == Position.To);
+        // Plugged in and all out again means that the guest has ended meanwhile.
+        var last = LookUntil(store, plug, seen => seen.Position == Position.To || (plug.Plugged && seen.Position == Position.From), GuestDeadline);
         if (last.Position != Position.To)
         {
             throw plug.Plugged
-                ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}")
+                ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address}: {last.Seen}")
                 : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}");
         }
     }
 
     /// <summary>Looks again at each change, until it is as wished or the guest's time is up.</summary>
     /// <returns>What was seen last.</returns>
-    static Observation LookUntil(Xenstore store, Plug plug, Func<Observation, bool> wished)
+    static Observation LookUntil(Xenstore store, Plug plug, Func<Observation, bool> wished, TimeSpan deadline)
     {
         try
         {
             // The backend is connected before the frontend has looked at what is new, so both are watched.
-            return store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is var seen && wished(seen) ? seen : null, GuestDeadline);
+            return store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is var seen && wished(seen) ? seen : null, deadline);
         }
         catch (DeadlinePassed)
         {

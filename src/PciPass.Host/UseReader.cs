@@ -16,6 +16,9 @@ static class UseReader
         return [.. uses.Distinct()];
     }
 
+    /// <summary>How the kernel names the links from an interface to those that stand on it (net/core/dev.c).</summary>
+    const string Upper = "upper_";
+
     static void ReadNetwork(HostSystem host, KernelNames names, ImmutableArray<HostUse>.Builder uses)
     {
         var files = host.Files;
@@ -47,6 +50,10 @@ static class UseReader
         {
             if (files.ReadLink($"/sys/class/net/{name}/master") is string master)
                 uses.Add(new HostUse(function, HostUseKind.NetworkPort, name, master[(master.LastIndexOf('/') + 1)..]));
+            else
+                // VLANs, macvlans and their kind stand on it, whatever they are used for.
+                foreach (var upper in files.List($"/sys/class/net/{name}").Where(entry => entry.StartsWith(Upper, StringComparison.Ordinal)))
+                    uses.Add(new HostUse(function, HostUseKind.NetworkLower, name, upper[Upper.Length..]));
         }
     }
 

@@ -52,6 +52,11 @@ public sealed partial class SimHost : HostSystem
     /// <summary>What goes wrong.</summary>
     public Faults Faults { get; } = new();
 
+    /// <summary>Whether somebody has asked the program to end, as Ctrl-C does.</summary>
+    public bool Interrupt { get; set; }
+
+    public override bool IsInterrupted => Interrupt;
+
     /// <summary>The programs of the demonstration, on the host and in guests.</summary>
     public SimShell Shell { get; }
 

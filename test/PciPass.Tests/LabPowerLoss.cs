@@ -7,6 +7,8 @@ namespace PciPass.Tests;
 [Trait("Category", "Lab")]
 public sealed class LabPowerLoss : IDisposable
 {
+    const string Mount = "modprobe ext4 && mkdir -p /var/lib/pcipass && mount -t ext4 /dev/nvme0n1 /var/lib/pcipass";
+
     readonly string disks = Directory.CreateTempSubdirectory("pcipass-disks-").FullName;
 
     [Fact]
@@ -15,7 +17,7 @@ public sealed class LabPowerLoss : IDisposable
         var description = Machine.Demo with { Files = [Images.Ensure().Program()], DiskFolder = disks };
         using (var before = LabMachine.Boot(description, "test-power-1"))
         {
-            before.Run("mke2fs /dev/nvme0n1 >/dev/null 2>&1 && mkdir -p /var/lib/pcipass && mount -t ext2 /dev/nvme0n1 /var/lib/pcipass").Ok();
+            before.Run($"echo {LabRefusals.EmptyFileSystem} | base64 -d | gunzip >/dev/nvme0n1 && {Mount}").Ok();
             before.Run("xl create /etc/xen/web1.cfg").Ok();
             before.RunIn("web1", "true").Ok();
             // Stopped dead behind the second step's announcement: whatever is on disk is all there is.
@@ -25,7 +27,7 @@ public sealed class LabPowerLoss : IDisposable
                 """).Ok();
         }
         using var after = LabMachine.Boot(description, "test-power-2");
-        after.Run("mount -t ext2 /dev/nvme0n1 /var/lib/pcipass").Ok();
+        after.Run(Mount).Ok();
         var journal = after.Run("cat /var/lib/pcipass/journal/00000001").Ok().Stdout;
         Assert.Contains("\nbegin\ndoing 1\n", journal, StringComparison.Ordinal);
         Assert.Contains("\ndoing 3\n", journal, StringComparison.Ordinal);

@@ -7,7 +7,7 @@ namespace PciPass.Tests;
 public sealed class LabRefusals(LabDemo host) : LabTest(host)
 {
     /// <summary>An empty ext2 file system, compressed: mke2fs -b 1024 -N 16 -m 0 -O ^resize_inode,^dir_index,^ext_attr on 64 KiB.</summary>
-    const string EmptyFileSystem = "H4sIAAAAAAACA+3az0oCQRwH8HXXCLU/9g+8ZVcDqTdI6g0iukd0SfLQn3OPET1NPUsdukSXzm2zroZZxwxrPx/56Q6M4Ax+lxnHKAKKqh5qZ3DdCjUTqjTaoZlXfdBsVMqnUZSm+y+lfr+8nRu+rzbSiEMlUzLWo7fO4fbN7sNt9/5q4/FgL/uIc5/G9bOa4VEqyPeoIkp/UpbN8iD3rfAc91tAEaTpevZynQLFM2sKoKiikf3vsIq0/nnu5Bugr+NP+r9dTHp/2xxrF23+AYDfd5etf7a+W//EUWOkXzXKz3Wy85L5UAuhFqP8XGgp1HKolVCrodasfwCmXty/p5fi9sd1HLfb+b3+KanG3d75xeZJ7/Ls2FzBf1Mby/9rkucfKAh/+QH5B+QfkH9A/gH5B+QfkH9A/gH5B+QfAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJuQdks7ybgAAAQA=";
+    internal const string EmptyFileSystem = "H4sIAAAAAAACA+3az0oCQRwH8HXXCLU/9g+8ZVcDqTdI6g0iukd0SfLQn3OPET1NPUsdukSXzm2zroZZxwxrPx/56Q6M4Ax+lxnHKAKKqh5qZ3DdCjUTqjTaoZlXfdBsVMqnUZSm+y+lfr+8nRu+rzbSiEMlUzLWo7fO4fbN7sNt9/5q4/FgL/uIc5/G9bOa4VEqyPeoIkp/UpbN8iD3rfAc91tAEaTpevZynQLFM2sKoKiikf3vsIq0/nnu5Bugr+NP+r9dTHp/2xxrF23+AYDfd5etf7a+W//EUWOkXzXKz3Wy85L5UAuhFqP8XGgp1HKolVCrodasfwCmXty/p5fi9sd1HLfb+b3+KanG3d75xeZJ7/Ls2FzBf1Mby/9rkucfKAh/+QH5B+QfkH9A/gH5B+QfkH9A/gH5B+QfAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJuQdks7ybgAAAQA=";
 
     [Theory]
     [InlineData("attach 0b:00.0 web1", "not-found", "no function answers at this address")]

@@ -117,6 +117,7 @@ public class PlannerTests
     [InlineData(Card + "\nuse 0000:09:00.0 NetworkAddress eth1 10.0.0.2/24", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 DefaultRoute eth1 IPv4", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 NetworkPort eth1 br0", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 NetworkLower eth1 eth1.5", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 Mount nvme0n1 /srv", "hide 09:00.0", "in-use-disk")]
     [InlineData(Card + "\nuse 0000:09:00.0 Swap nvme0n1 /dev/nvme0n1", "hide 09:00.0", "in-use-disk")]
     [InlineData(Card + "\nopen 0000:09:00.0 stuck", "hide 09:00.0", "busy")]
