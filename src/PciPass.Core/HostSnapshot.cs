@@ -48,7 +48,10 @@ public sealed record HostSnapshot
     /// <summary>Every function, by address.</summary>
     public ImmutableSortedDictionary<PciAddress, PciFunction> Functions { get; init; } = ImmutableSortedDictionary<PciAddress, PciFunction>.Empty;
 
-    /// <summary>The names that the kernel gives to what hangs on the functions: <c>eth1</c>, <c>nvme0n1</c>, <c>card1</c>.</summary>
+    /// <summary>
+    /// The names that the kernel gives to what hangs on the functions: <c>eth1</c>, <c>nvme0n1</c>, <c>card1</c>; and those that it
+    /// gave to what is taken now, as long as nothing else has them.
+    /// </summary>
     public ImmutableDictionary<string, PciAddress> Names { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
 
     public ImmutableArray<HostUse> Uses { get; init; } = [];
@@ -94,7 +97,11 @@ public sealed record HostSnapshot
 /// <param name="Identity">What it was.</param>
 /// <param name="Guest">The guest that it was hidden for by an attach; null when <c>hide</c> did it, and detach leaves it hidden.</param>
 /// <param name="Operation">The number of the operation in the journal.</param>
-public sealed record Taken(PciAddress Address, DriverName? Driver, DriverName? DriverOverride, bool HadSlot, PciIdentity Identity, GuestName? Guest, int Operation);
+public sealed record Taken(PciAddress Address, DriverName? Driver, DriverName? DriverOverride, bool HadSlot, PciIdentity Identity, GuestName? Guest, int Operation)
+{
+    /// <summary>The kernel's names of what hung on it while it had its driver.</summary>
+    public ImmutableArray<string> Names { get; init; } = [];
+}
 
 /// <summary>A function in an operation that has not ended.</summary>
 /// <param name="Address">The function.</param>

@@ -25,7 +25,10 @@ public static class Ledger
                 var was = operation.Steps.OfType<SetDriverOverride>().FirstOrDefault(set => set.Address == step.Address);
                 taken[step.Address] = new Taken(step.Address, driver, was is null ? DriverName.Pciback : was.From,
                     operation.Steps.OfType<SetSlot>().Any(slot => slot.Address == step.Address && !slot.Reserved), operation.Identities[step.Address],
-                    operation.Request.Verb == Verb.Attach ? operation.Request.Guest : null, operation.Number);
+                    operation.Request.Verb == Verb.Attach ? operation.Request.Guest : null, operation.Number)
+                {
+                    Names = [.. operation.Names.Where(name => name.Value == step.Address).Select(name => name.Key)],
+                };
             }
         }
         return [.. taken.Values];

@@ -69,6 +69,9 @@ public sealed record Operation
 
     /// <summary>What each function was when the plan was made.</summary>
     public required ImmutableSortedDictionary<PciAddress, PciIdentity> Identities { get; init; }
+    /// <summary>The kernel's names of what hung on the functions: with the host's driver they go away, and people still use them.</summary>
+    public ImmutableSortedDictionary<string, PciAddress> Names { get; init; } = ImmutableSortedDictionary<string, PciAddress>.Empty;
+
     public ImmutableArray<JournalMark> Marks { get; init; } = [];
     public Ending Ending { get; init; }
     public DateTimeOffset? Ended { get; init; }
@@ -101,6 +104,8 @@ public sealed record Operation
             text.Append("guest ").Append(guest).Append('\n');
         foreach (var function in Request.Functions)
             text.Append("function ").Append(function).Append(' ').Append(Identities[function]).Append('\n');
+        foreach (var (name, function) in Names)
+            text.Append("name ").Append(function).Append(' ').Append(OneLine(name)).Append('\n');
         foreach (var code in Request.Accepted)
             text.Append("accept ").Append(code).Append('\n');
         foreach (var step in Steps)
@@ -135,6 +140,7 @@ public sealed record Operation
         var marks = ImmutableArray.CreateBuilder<JournalMark>();
         var functions = ImmutableArray.CreateBuilder<PciAddress>();
         var identities = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciIdentity>();
+        var names = ImmutableSortedDictionary.CreateBuilder<string, PciAddress>(StringComparer.Ordinal);
         var accepted = ImmutableSortedSet.CreateBuilder<string>(StringComparer.Ordinal);
         int? number = null;
         Verb? verb = null;
@@ -164,6 +170,7 @@ public sealed record Operation
                         functions.Add(PciAddress.Parse(address));
                         identities[functions[^1]] = PciIdentity.Parse(identity);
                         break;
+                    case "name" when !begun && rest.Split(' ', 2) is [var named, var name]: names[name] = PciAddress.Parse(named); break;
                     case "begin" when !begun: begun = true; break;
                     case "end" when begun && rest.Split(' ') is [var how, var when]:
                         ending = ParseWord<Ending>(how);
@@ -197,6 +204,7 @@ public sealed record Operation
             Began = began.Value,
             Steps = steps.ToImmutable(),
             Identities = identities.ToImmutable(),
+            Names = names.ToImmutable(),
             Marks = marks.ToImmutable(),
             Ending = ending,
             Ended = ended,

@@ -65,13 +65,22 @@ public static class Planner
     {
         if (function.Driver == DriverName.Pciback)
             return;
+        var now = function.DriverOverride;
         if (function.Driver is DriverName driver)
+        {
+            // An override for another driver may stand there for the next probe. Binding the present one again, to undo this, needs it gone.
+            if (now is not null && now != driver)
+            {
+                steps.Add(new SetDriverOverride(function.Address, now, null));
+                now = null;
+            }
             steps.Add(new Rebind(function.Address, driver, null));
+        }
         // Giving it back empties its slot; one that was there before (a hide= that lost against the native driver) comes back by this.
         if (host.PcibackSlots.Contains(function.Address))
             steps.Add(new SetSlot(function.Address, Reserved: false));
-        if (function.DriverOverride != DriverName.Pciback)
-            steps.Add(new SetDriverOverride(function.Address, function.DriverOverride, DriverName.Pciback));
+        if (now != DriverName.Pciback)
+            steps.Add(new SetDriverOverride(function.Address, now, DriverName.Pciback));
         steps.Add(new SetAssignable(function.Address, Assignable: true));
     }
 
@@ -81,13 +90,17 @@ public static class Planner
             steps.Add(new SetAssignable(function.Address, Assignable: false));
         // Without a record of ours the override goes only when it is the one that keeps it hidden.
         var before = taken is not null ? taken.DriverOverride : function.DriverOverride == DriverName.Pciback ? null : function.DriverOverride;
-        if (function.DriverOverride != before)
-            steps.Add(new SetDriverOverride(function.Address, function.DriverOverride, before));
+        // One for another driver than the one that is bound now has to wait until that is done.
+        var whileBinding = taken?.Driver is DriverName driver && before != driver ? null : before;
+        if (function.DriverOverride != whileBinding)
+            steps.Add(new SetDriverOverride(function.Address, function.DriverOverride, whileBinding));
         if (taken is { HadSlot: true })
             steps.Add(new SetSlot(function.Address, Reserved: true));
         if (taken is null)
             steps.Add(new Probe(function.Address));
-        else if (taken.Driver is DriverName driver)
-            steps.Add(new Rebind(function.Address, null, driver));
+        else if (taken.Driver is not null)
+            steps.Add(new Rebind(function.Address, null, taken.Driver));
+        if (whileBinding != before)
+            steps.Add(new SetDriverOverride(function.Address, whileBinding, before));
     }
 }

@@ -17,6 +17,8 @@ public static class HostReader
         var hypervisor = XenReader.ReadHypervisor(files);
         var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
         var operations = Try(journal.ReadAll, "the journal", unread, []);
+        var taken = Ledger.Taken(operations, bootId);
+        var formerNames = taken.SelectMany(each => each.Names.Select(name => KeyValuePair.Create(name, each.Address))).Where(name => !names.All.ContainsKey(name.Key));
         var snapshot = new HostSnapshot
         {
             BootId = bootId,
@@ -25,9 +27,9 @@ public static class HostReader
             PcibackSlots = [.. XenReader.ReadSlots(files)],
             Drivers = [.. files.List("/sys/bus/pci/drivers")],
             Functions = functions,
-            Names = names.All,
             Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
-            Taken = Ledger.Taken(operations, bootId),
+            Names = names.All.SetItems(formerNames),
+            Taken = taken,
             Unfinished = Ledger.Unfinished(operations),
         };
         if (hypervisor == Hypervisor.XenDom0)

@@ -70,6 +70,7 @@ public sealed class Journal(HostSystem host)
             User = caller.SudoUser is string user ? $"{caller.UserName} (for {user})" : caller.UserName,
             Steps = plan.Steps,
             Identities = plan.Request.Functions.ToImmutableSortedDictionary(function => function, function => snapshot.Find(function)!.Identity),
+            Names = snapshot.Names.Where(name => plan.Request.Functions.Contains(name.Value)).ToImmutableSortedDictionary(StringComparer.Ordinal),
         };
         host.Files.MakeDirectory(Folder);
         host.Files.CreateFile(PathOf(number), Encoding.UTF8.GetBytes(operation.Head()));

@@ -7,6 +7,7 @@ namespace PciPass.Host;
 public sealed class KernelNames
 {
     readonly Dictionary<string, PciAddress> byName = new(StringComparer.Ordinal);
+    ImmutableDictionary<string, PciAddress>? all;
 
     /// <summary>The network interfaces and their functions.</summary>
     public ImmutableDictionary<string, PciAddress> Interfaces { get; private init; } = ImmutableDictionary<string, PciAddress>.Empty;
@@ -34,7 +35,7 @@ public sealed class KernelNames
     }
 
     /// <summary>All names with the functions that they stand for.</summary>
-    public ImmutableDictionary<string, PciAddress> All => byName.ToImmutableDictionary(StringComparer.Ordinal);
+    public ImmutableDictionary<string, PciAddress> All => all ??= byName.ToImmutableDictionary(StringComparer.Ordinal);
 
     /// <summary>
     /// The names worth showing for each function. Partitions, controllers beside their disks and mixer devices would only

@@ -39,6 +39,8 @@ public class CrashTests(ITestOutputHelper output)
         { "", "hide 09:00.0", "attach 07:00.0 09:00.0 web1" },
         { "", "attach 07:00.0 web1", "attach 09:00.0 web1" },
         { "override", "", "attach 09:00.0 web1" },
+        { "other-override", "", "attach 09:00.0 web1" },
+        { "other-override", "attach 09:00.0 web1", "detach 09:00.0 web1" },
         { "slot", "", "attach 09:00.0 web1" },
         { "boot-hidden", "", "attach 09:00.0 web1" },
         { "", "attach 09:00.0 web1", "detach 09:00.0 web1" },

@@ -68,8 +68,17 @@ public class PlannerTests
         """, "detach 09:00.0 web1", """
         plug 0000:09:00.0 web1/3 -> -
         assignable 0000:09:00.0 yes -> no
-        driver_override 0000:09:00.0 pciback -> nvme
+        driver_override 0000:09:00.0 pciback -> -
         rebind 0000:09:00.0 - -> e1000e
+        driver_override 0000:09:00.0 - -> nvme
+        """);
+
+    [Fact]
+    public void Hide_clears_an_override_for_another_driver_before_it_unbinds() => Check("0000:09:00.0 020000 driver=e1000e override=vfio-pci", "hide 09:00.0", """
+        driver_override 0000:09:00.0 vfio-pci -> -
+        rebind 0000:09:00.0 e1000e -> -
+        driver_override 0000:09:00.0 - -> pciback
+        assignable 0000:09:00.0 no -> yes
         """);
 
     [Fact]
