@@ -32,13 +32,11 @@ static class ChangeCommand
         var accept = Options.Accept();
         var dryRun = Options.DryRun();
         var json = Options.Json();
-        var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, dryRun, json };
-        if (verb is Verb.Hide or Verb.Attach)
-            command.Add(accept);
+        var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
         command.SetAction(parsed =>
         {
             var all = parsed.GetValue(words)!;
-            var codes = verb is Verb.Hide or Verb.Attach ? Codes(parsed.GetValue(accept)) : [];
+            var codes = Codes(parsed.GetValue(accept));
             return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes, parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;

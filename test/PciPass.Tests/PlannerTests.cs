@@ -168,6 +168,24 @@ public class PlannerTests
         Assert.Empty(Plan(Host.Replace("0000:02:02.0 020000 driver=e1000", "0000:02:02.0 020000", StringComparison.Ordinal), "attach 02:01.0 web1").Refusals);
     }
 
+    [Theory]
+    [InlineData("attach 02:02.0 db1")]
+    [InlineData("unhide 02:02.0")]
+    public void Behind_such_a_bridge_nothing_goes_elsewhere_while_a_guest_has_the_other(string command)
+    {
+        var refusal = Assert.Single(Plan("""
+            0000:00:06.0 060400 type1 driver=pcieport pcie=RootPort
+            0000:01:00.0 060400 type1 below=0000:00:06.0 pcie=ExpressToPciBridge
+            0000:02:01.0 020000 driver=pciback below=0000:01:00.0
+            0000:02:02.0 020000 driver=pciback below=0000:01:00.0
+            guest web1 3 pv
+            guest db1 4 pv
+            attached 0000:02:01.0 3 0000:00:00.0
+            """, command).Refusals);
+        Assert.Equal("shared-requester", refusal.Code);
+        Assert.Contains("0000:02:01.0 (Ethernet, guest web1 has it)", refusal.Why, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Another_card_at_the_address_is_not_given_to_the_former_ones_driver()
     {
