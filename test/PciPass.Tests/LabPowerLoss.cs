@@ -39,7 +39,9 @@ public sealed class LabPowerLoss : IDisposable
         Assert.Contains("\nend void ", after.Run("cat /var/lib/pcipass/journal/00000001").Ok().Stdout, StringComparison.Ordinal);
         Assert.Equal("no function is away from the host\n", after.Run("pcipass status").Ok().Stdout);
         after.Run("net-check eth1").Ok();
-        // And the next operation is an ordinary one.
+        // And the next operation is an ordinary one. A file system without a journal of its own wants fsck before new files, which the
+        // image has not: so the journal moves on, with all that it says.
+        after.Run("cp -a /var/lib/pcipass/journal /tmp/ && umount /var/lib/pcipass && mv /tmp/journal /var/lib/pcipass/").Ok();
         after.Run("pcipass hide 09:00.0 && pcipass unhide 09:00.0").Ok();
     }
 
