@@ -25,7 +25,7 @@ public sealed class SharedRequester : Rule
             var together = string.Join(' ', request.Functions.Concat(elsewhere.Select(other => other.Address)).Distinct());
             yield return RefuseUnlessAccepted(function.Address, Cannot(function, request),
                 $"behind the bridge {bridge.Address} the IOMMU cannot tell it from {named}{(elsewhere.Length > 4 ? ", ..." : "")}",
-                $"pcipass {request.VerbName} {together}{(request.Guest is GuestName guest ? $" {guest}" : "")}     moves all of them; or go on with --accept {Code}");
+                $"pcipass {request.VerbName} {together}{(request.Guest is GuestName guest ? $" {guest}" : "")}     {(request.Verb == Verb.Attach ? "passes" : "moves")} all of them; or go on with --accept {Code}");
         }
     }
 
