@@ -41,6 +41,33 @@ public sealed record Machine
             Modules = ["xen-pciback"],
         };
 
+    /// <summary>
+    /// The demo's machine, and behind three more root ports an NVMe disk with two virtual functions (0a:00.0), a function on a conventional
+    /// bus (0c:01.0), and a network card of two functions (0d:00.0, 0d:00.1).
+    /// </summary>
+    public static Machine Contract { get; } =
+        Demo with
+        {
+            Topology = Demo
+                .Topology.RootPort("virtual", "6.0")
+                .RootPort("old", "7.0")
+                .RootPort("double", "8.0")
+                .NvmeDisk("virtual", "NVME000A", 16 << 20, virtualFunctions: 2)
+                .ConventionalBridge("conventional", "old")
+                .SharedMemory("conventional", "1.0")
+                .NetworkCard("e1000e", "double", "0.0", "52:54:00:0d:00:00", multifunction: true)
+                .NetworkCard("e1000e", "double", "0.1", "52:54:00:0d:00:01"),
+        };
+
+    /// <summary>The same devices below Linux alone, with VFIO.</summary>
+    public static Machine ContractLinux { get; } =
+        Contract with
+        {
+            Kind = MachineKind.Linux,
+            Modules = ["vfio-pci"],
+            Memory = 1024,
+        };
+
     /// <summary>The demo's machine without an IOMMU.</summary>
     public static Machine DemoWithoutIommu { get; } = Demo with { Kind = MachineKind.XenWithoutIommu };
 

@@ -1,10 +1,12 @@
+using System.Xml.Linq;
 using PciPass.Lab;
 
 const string Usage = """
     usage: lab demo [--sim | --readme]     plays the main job on real Xen, or on the simulated host; --readme puts the transcript there
            lab boot [MACHINE]              a shell in dom0: each line of stdin runs there, by itself
+           lab contract RESULTS            the rules of the simulated host and where they were confirmed, from test results (TRX)
            lab run MACHINE [--] COMMAND    boots, runs one command, prints what it printed, ends with its exit code
-    MACHINE is demo, rich, linux or noiommu. Logs: artifacts/lab/logs/
+    MACHINE is demo, rich, contract, linux, contract-linux or noiommu. Logs: artifacts/lab/logs/
     """;
 
 try
@@ -14,6 +16,7 @@ try
         ["demo"] => PlayDemo(XenDemoHost.Boot, toReadme: false),
         ["demo", "--readme"] => PlayDemo(XenDemoHost.Boot, toReadme: true),
         ["demo", "--sim"] => PlayDemo(() => new SimDemoHost(), toReadme: false),
+        ["contract", var results] => WriteContract(results),
         ["boot"] => Shell("demo"),
         ["boot", var machine] => Shell(machine),
         ["run", var machine, "--", .. { Length: > 0 } command] => Run(machine, string.Join(' ', command)),
@@ -48,6 +51,12 @@ static int PlayDemo(Func<DemoHost> boot, bool toReadme)
         File.WriteAllText(readme, Transcript.Replace(File.ReadAllText(readme), transcript.ToString()));
     }
     return failures.Count == 0 ? 0 : 1;
+}
+
+static int WriteContract(string results)
+{
+    Console.Write(ContractList.Write(XDocument.Load(results)));
+    return 0;
 }
 
 static int Run(string name, string command)
@@ -103,9 +112,11 @@ static LabMachine Boot(string name)
     {
         "demo" => Machine.Demo,
         "rich" => Machine.Rich,
+        "contract" => Machine.Contract,
+        "contract-linux" => Machine.ContractLinux,
         "linux" => Machine.DemoLinux,
         "noiommu" => Machine.DemoWithoutIommu,
-        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, linux and noiommu"),
+        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, contract, linux, contract-linux and noiommu"),
     };
     var images = Images.Ensure(Console.Error.WriteLine);
     // The program under test goes along when it has been built.

@@ -24,23 +24,42 @@ public sealed partial class SimHost
     /// disk at 0000:07:00.0; Xen with its IOMMU, xen-pciback with empty slots, the paravirtualised guests web1 and db1 running, and plain1 configured,
     /// which cannot get functions.
     /// </summary>
-    public static SimHost Demo()
+    public static SimHost Demo() => Xen().WithCardsOfTheDemo().WithGuestsOfTheDemo().Boot();
+
+    /// <summary>The functions of the demonstration's machine.</summary>
+    public SimHost WithCardsOfTheDemo()
     {
-        var host = Xen().WithDrivers("e1000", "e1000e", "nvme").With("00:00.0", "8086:29c0", "060000", subsystem: "1af4:1100");
+        WithDrivers("e1000", "e1000e", "nvme").With("00:00.0", "8086:29c0", "060000", subsystem: "1af4:1100");
         for (var port = 1; port <= 9; port++)
-            host.WithRootPort(port < 9 ? $"00:04.{port - 1}" : "00:05.0", port);
-        return host
-            .With("00:1f.0", "8086:2918", "060100", subsystem: "1af4:1100")
+            WithRootPort(port < 9 ? $"00:04.{port - 1}" : "00:05.0", port);
+        return With("00:1f.0", "8086:2918", "060100", subsystem: "1af4:1100")
             .With("00:1f.2", "8086:2922", "010601", subsystem: "1af4:1100", pin: 1)
             .With("00:1f.3", "8086:2930", "0c0500", subsystem: "1af4:1100", pin: 1)
             .WithNvme("07:00.0")
             .WithNetworkCard("08:00.0", "52:54:00:08:00:00")
-            .WithNetworkCard("09:00.0", "52:54:00:09:00:00")
-            .WithGuest(new GuestPlan("web1"))
-            .WithGuest(new GuestPlan("db1"))
-            .WithGuest(new GuestPlan("plain1") { Passthrough = false, E820Host = false, Autostart = false })
-            .Boot();
+            .WithNetworkCard("09:00.0", "52:54:00:09:00:00");
     }
+
+    /// <summary>The guests of the demonstration: web1 and db1 running, and plain1, which cannot get functions.</summary>
+    public SimHost WithGuestsOfTheDemo() =>
+        WithGuest(new GuestPlan("web1"))
+            .WithGuest(new GuestPlan("db1"))
+            .WithGuest(new GuestPlan("plain1") { Passthrough = false, E820Host = false, Autostart = false });
+
+    /// <summary>
+    /// The functions of the demonstration, and behind three more root ports an NVMe disk with virtual functions, a function on a
+    /// conventional bus, and a network card of two functions.
+    /// </summary>
+    public SimHost WithCardsOfTheContract() =>
+        WithCardsOfTheDemo()
+            .WithRootPort("00:06.0", 0x0a)
+            .WithRootPort("00:07.0", 0x0b, lastBus: 0x0c)
+            .WithRootPort("00:08.0", 0x0d)
+            .WithNvme("0a:00.0", virtualFunctions: 2)
+            .WithPciBridge("0b:00.0", 0x0c)
+            .With("0c:01.0", "1af4:1110", "050000", subsystem: "1af4:1100")
+            .WithNetworkCard("0d:00.0", "52:54:00:0d:00:00")
+            .WithNetworkCard("0d:00.1", "52:54:00:0d:00:01");
 
     public SimHost WithIommu(bool present)
     {
@@ -147,7 +166,10 @@ public sealed partial class SimHost
         });
 
     /// <summary>An NVMe disk, with partitions where asked for.</summary>
-    public SimHost WithNvme(string address, params int[] partitions) =>
+    public SimHost WithNvme(string address, params int[] partitions) => WithNvme(address, virtualFunctions: 0, partitions);
+
+    /// <summary>An NVMe disk that can have virtual functions.</summary>
+    public SimHost WithNvme(string address, ushort virtualFunctions, params int[] partitions) =>
         With(new SimFunction(PciAddress.Parse(address), Ids("1b36:0010", "1af4:1100"), Class("010802"))
         {
             ExpressType = PciExpressType.Endpoint,
@@ -155,6 +177,8 @@ public sealed partial class SimHost
             Irq = 16 + PciAddress.Parse(address).Bus,
             Partitions = partitions,
             ResetMethods = "flr bus",
+            TotalVfs = virtualFunctions,
+            VfDevice = 0x0010,
         });
 
     /// <summary>A guest, with its configuration file below /etc/xen.</summary>
@@ -203,7 +227,7 @@ public sealed partial class SimHost
         tree.Restart(lost, torn);
         MakeKernelFiles();
         Names = new SimNames(tree.Root.Make("sys"));
-        Pci = new SimPci(tree.Root.Make("sys"), Names);
+        Pci = new SimPci(tree.Root, Names, wired, Iommu);
         Wire();
         foreach (var function in wired)
             Pci.Add(function);

@@ -21,6 +21,9 @@ sealed class SimIommu
 
     public int Owner(PciAddress address) => owners.GetValueOrDefault(address);
 
+    /// <summary>The function is gone, or new.</summary>
+    public void Forget(PciAddress address) => owners.Remove(address);
+
     public void Reset()
     {
         owners.Clear();

@@ -12,23 +12,34 @@ sealed class SimPci
 {
     const int ERANGE = 34;
 
+    readonly SimDirectory root;
     readonly SimDirectory sys;
     readonly SimDirectory devices;
     readonly SimDirectory driversDirectory;
     readonly SimNames names;
+    readonly IReadOnlyList<SimFunction> wired;
+    readonly SimIommu iommu;
     readonly SortedDictionary<PciAddress, SimFunction> functions = [];
     readonly Dictionary<string, SimFunction> byName = new(StringComparer.Ordinal);
     readonly List<SimDriver> drivers = [];
 
-    public SimPci(SimDirectory sys, SimNames names)
+    /// <param name="root">The root directory.</param>
+    /// <param name="names">What drivers make of their functions.</param>
+    /// <param name="wired">What a scan of the buses finds, bridges before what is behind them.</param>
+    /// <param name="iommu">Xen's view of the functions.</param>
+    public SimPci(SimDirectory root, SimNames names, IReadOnlyList<SimFunction> wired, SimIommu iommu)
     {
-        this.sys = sys;
+        this.root = root;
         this.names = names;
+        this.wired = wired;
+        this.iommu = iommu;
+        sys = root.Make("sys");
         devices = sys.Make("bus/pci/devices");
         driversDirectory = sys.Make("bus/pci/drivers");
         var bus = sys.Make("bus/pci");
         bus.Set("drivers_probe", new SimAttribute(null, value => Named(value) is SimFunction function ? Attach(function) : Errno.ENODEV));
         bus.Set("drivers_autoprobe", SimAttribute.Text("1"));
+        bus.Set("rescan", new SimAttribute(null, Rescan));
     }
 
     public IEnumerable<SimFunction> Functions => functions.Values;
@@ -100,12 +111,30 @@ sealed class SimPci
     public void Remove(SimFunction function)
     {
         Unbind(function);
+        function.DriverOverride = null;
+        // dom0's kernel tells Xen (PHYSDEVOP_pci_device_remove), and once more when the function is back: then dom0 owns it.
+        iommu.Forget(function.Address);
         functions.Remove(function.Address);
         byName.Remove(function.Address.ToString());
         devices.Remove(function.Address.ToString());
         if (function.IommuGroup is int group)
             sys.Make($"kernel/iommu_groups/{group}/devices").Remove(function.Address.ToString());
         sys.Make(function.Place).Parent!.Remove(function.Address.ToString());
+    }
+
+    /// <summary>Finds what is wired and not known, and offers it to the drivers. What is known stays as it is, driver or none.</summary>
+    int Rescan(string value)
+    {
+        if (!int.TryParse(value.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var yes))
+            return Errno.EINVAL;
+        if (yes == 0)
+            return 0;
+        var found = wired.Where(function => Find(function.Address) is null).ToList();
+        foreach (var function in found)
+            Add(function);
+        foreach (var function in found)
+            Attach(function);
+        return 0;
     }
 
     int RemoveFromBus(SimFunction function)
@@ -190,6 +219,8 @@ sealed class SimPci
     public void Load(SimDriver driver)
     {
         drivers.Add(driver);
+        if (driver.Name == "vfio-pci")
+            root.Make("dev/vfio").Set("vfio", SimAttribute.Text(""));
         var directory = driversDirectory.Set(driver.Name, driver.Directory);
         directory.Set("bind", new SimAttribute(null, value => Named(value) is SimFunction function && driver.Matches(function) ? Bind(driver, function) : Errno.ENODEV));
         directory.Set("unbind", new SimAttribute(null, value =>
@@ -277,6 +308,7 @@ sealed class SimPci
         sys.Make(function.Place).Set("driver", new SimLink($"{Up(function.Place)}bus/pci/drivers/{driver.Name}"));
         driver.Directory.Set(function.Address.ToString(), new SimLink($"../../../../{function.Place}"));
         names.Bound(function);
+        ShowGroup(function);
         return 0;
     }
 
@@ -296,5 +328,17 @@ sealed class SimPci
         function.Driver = null;
         sys.Make(function.Place).Remove("driver");
         driver.Directory.Remove(function.Address.ToString());
+        ShowGroup(function);
+    }
+
+    /// <summary>A group has a node as long as vfio-pci has one of its functions (drivers/vfio/vfio_main.c).</summary>
+    void ShowGroup(SimFunction function)
+    {
+        if (function.IommuGroup is not int group)
+            return;
+        if (functions.Values.Any(other => other.IommuGroup == group && other.Driver == "vfio-pci"))
+            root.Make("dev/vfio").Set($"{group}", SimAttribute.Text(""));
+        else
+            root.Make("dev/vfio").Remove($"{group}");
     }
 }

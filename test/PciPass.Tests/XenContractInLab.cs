@@ -6,18 +6,18 @@ namespace PciPass.Tests;
 
 /// <summary>The contract in a real dom0, booted once for all rules.</summary>
 [Trait("Category", "Lab")]
-public sealed class ContractInLab(ContractInLab.Dom0 dom0) : Contract, IClassFixture<ContractInLab.Dom0>
+public sealed class XenContractInLab(XenContractInLab.Dom0 dom0) : XenContract, IClassFixture<XenContractInLab.Dom0>
 {
     protected override HostSystem Host => dom0.System;
 
-    /// <summary>The demonstration's machine with the guests web1 and db1.</summary>
+    /// <summary>The contract's machine with the guests web1 and db1.</summary>
     public sealed class Dom0 : IDisposable
     {
         readonly LabMachine machine;
 
         public Dom0()
         {
-            machine = LabMachine.Boot(Machine.Demo, "contract");
+            machine = LabMachine.Boot(Machine.Contract, "contract");
             System = new LabSystem(machine);
             foreach (var guest in (string[])["web1", "db1"])
             {

@@ -4,13 +4,13 @@ using Xunit;
 
 namespace PciPass.Tests;
 
-/// <summary>The contract on the simulated host, a fresh one for each rule; and each rule leaves it as it found it.</summary>
-public sealed class ContractOnSimulator : Contract, IDisposable
+/// <summary>The contract in the simulated dom0, a fresh one for each rule; and each rule leaves it as it found it.</summary>
+public sealed class XenContractOnSimulator : XenContract, IDisposable
 {
-    readonly SimHost host = SimHost.Demo();
+    readonly SimHost host = SimHost.Xen().WithCardsOfTheContract().WithGuestsOfTheDemo().Boot();
     readonly string before;
 
-    public ContractOnSimulator() => before = Comparable(host);
+    public XenContractOnSimulator() => before = Comparable(host);
 
     protected override HostSystem Host => host;
 

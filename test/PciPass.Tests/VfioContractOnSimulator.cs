@@ -1,0 +1,18 @@
+using PciPass.Host;
+using PciPass.Sim;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>The contract on simulated Linux, a fresh one for each rule; and each rule leaves it as it found it.</summary>
+public sealed class VfioContractOnSimulator : VfioContract, IDisposable
+{
+    readonly SimHost host = SimHost.Linux().WithCardsOfTheContract().Boot();
+    readonly string before;
+
+    public VfioContractOnSimulator() => before = host.ToText();
+
+    protected override HostSystem Host => host;
+
+    public void Dispose() => Assert.Equal(before, host.ToText());
+}
