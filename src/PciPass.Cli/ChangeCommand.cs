@@ -79,7 +79,7 @@ static class ChangeCommand
         if (plan.Steps.IsEmpty)
         {
             if (json)
-                Json.Write(session, JsonPlan.Of(plan), JsonShapes.Default.JsonPlan);
+                Json.Write(session, JsonPlan.Of(plan));
             else
                 session.Terminal.Output.WriteLine($"nothing to do: {string.Join(", ", plan.Request.Functions)} {(plan.Request.Functions.Length == 1 ? "is" : "are")} as wished");
             return ExitCode.Done;
@@ -92,7 +92,7 @@ static class ChangeCommand
     {
         if (json)
         {
-            Json.Write(session, JsonPlan.Of(plan), JsonShapes.Default.JsonPlan);
+            Json.Write(session, JsonPlan.Of(plan));
         }
         else if (plan.IsRefused)
         {
@@ -116,7 +116,7 @@ static class ChangeCommand
         var snapshot = session.Read();
         if (json)
         {
-            Json.Write(session, JsonOutcome.Of(snapshot, outcome), JsonShapes.Default.JsonOutcome);
+            Json.Write(session, JsonOutcome.Of(snapshot, outcome));
         }
         else
         {

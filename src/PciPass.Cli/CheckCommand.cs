@@ -24,7 +24,7 @@ static class CheckCommand
         var plan = Planner.Plan(snapshot, request);
         if (json)
         {
-            Json.Write(session, JsonPlan.Of(plan), JsonShapes.Default.JsonPlan);
+            Json.Write(session, JsonPlan.Of(plan));
         }
         else if (plan.IsRefused)
         {

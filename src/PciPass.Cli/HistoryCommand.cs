@@ -28,7 +28,7 @@ static class HistoryCommand
         var shown = operations.ToArray();
         if (json)
         {
-            Json.Write(session, new JsonHistory([.. shown.Select(JsonOperation.Of)]), JsonShapes.Default.JsonHistory);
+            Json.Write(session, new JsonHistory([.. shown.Select(JsonOperation.Of)]));
             return ExitCode.Done;
         }
         var output = session.Terminal.Output;

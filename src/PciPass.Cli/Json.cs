@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -9,7 +10,11 @@ namespace PciPass.Cli;
 /// <summary>What <c>--json</c> prints: one object a command, with names that stay (docs/json.md). These are not the types of the program: those may change.</summary>
 static class Json
 {
-    public static void Write<T>(Session session, T value, JsonTypeInfo<T> shape) => session.Terminal.Output.WriteLine(JsonSerializer.Serialize(value, shape));
+    // The text goes to a terminal or a program, never into a page: an arrow stays an arrow.
+    static readonly JsonShapes Shapes = new(new JsonSerializerOptions(JsonShapes.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
+    public static void Write<T>(Session session, T value) =>
+        session.Terminal.Output.WriteLine(JsonSerializer.Serialize(value, (JsonTypeInfo<T>)Shapes.GetTypeInfo(typeof(T))!));
 }
 
 sealed record JsonFinding(string Code, string Severity, string Subject, string What, string Why, string Do)

@@ -23,7 +23,7 @@ static class ListCommand
         {
             Json.Write(session, new JsonList(
                 [.. rows.Select(row => JsonFunction.Of(session, snapshot, row.Function, row.State))],
-                [.. hostFindings.Select(JsonFinding.Of)]), JsonShapes.Default.JsonList);
+                [.. hostFindings.Select(JsonFinding.Of)]));
             return ExitCode.Done;
         }
         var table = new TextTable("FUNCTION", "CLASS", "DRIVER", "KNOWN AS", "STATE", "NAME AND REASON");

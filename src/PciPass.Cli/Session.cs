@@ -42,6 +42,8 @@ sealed class Session(HostSystem host, Terminal terminal)
         var found = ImmutableArray.CreateBuilder<PciAddress>();
         foreach (var word in words)
         {
+            if (word.StartsWith('-'))
+                throw new UsageError($"\"{word}\" is no option of this command", "only what --help lists is one", "the same with --help");
             if (!PciAddress.TryParse(word, out var address) && !PciAddress.TryParseNodeDevice(word, out address) && !snapshot.Names.TryGetValue(word, out address))
                 throw new UsageError($"\"{word}\" is no function of this host",
                     "it is neither an address like 0000:09:00.0 or 09:00.0, nor a name of the kernel's like eth1 or nvme0n1, nor one of libvirt's like pci_0000_09_00_0",

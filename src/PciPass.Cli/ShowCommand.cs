@@ -28,7 +28,7 @@ static class ShowCommand
         var state = FunctionState.Of(snapshot, function);
         if (json)
         {
-            Json.Write(session, JsonFunction.Of(session, snapshot, function, state), JsonShapes.Default.JsonFunction);
+            Json.Write(session, JsonFunction.Of(session, snapshot, function, state));
             return ExitCode.Done;
         }
         Row("function", function.Address.ToString());

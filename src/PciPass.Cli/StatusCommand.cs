@@ -23,7 +23,7 @@ static class StatusCommand
         if (json)
         {
             Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
-                [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))]), JsonShapes.Default.JsonStatus);
+                [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))]));
             return ExitCode.Done;
         }
         if (away.Length == 0)
@@ -38,7 +38,9 @@ static class StatusCommand
             var attachment = snapshot.FindAttachment(function.Address);
             var taken = snapshot.Taken.FirstOrDefault(taken => taken.Address == function.Address);
             // Somebody may have acted by hand since: that is told, not corrected.
-            var byHand = taken is not null && function.Driver != DriverName.Pciback ? $"; changed by hand since: it has {(function.Driver is DriverName driver ? $"driver {driver}" : "no driver")}" : "";
+            var byHand = taken is null || function.Driver == DriverName.Pciback ? ""
+                : function.Driver is DriverName driver ? $"; changed by hand since: it has driver {driver}, but Xen may keep its DMA from the host: hide and unhide it"
+                : "; changed by hand since: it has no driver: unhide it";
             table.Add(function.Address.ToString(), state.Word, attachment is null ? "-" : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot ?? "-",
                 taken is null ? "unknown" : taken.Driver?.ToString() ?? "none",
                 (taken is null ? "others" : $"operation {taken.Operation}{(taken.Guest is GuestName guest ? $" (attach to {guest})" : " (hide)")}") + byHand);

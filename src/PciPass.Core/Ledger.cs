@@ -21,7 +21,10 @@ public static class Ledger
                     taken.Remove(step.Address);
                     continue;
                 }
+                // Unbound by hand meanwhile, and now hidden anew: what it had is what it had the first time.
                 var driver = operation.Steps.OfType<Rebind>().FirstOrDefault(rebind => rebind.Address == step.Address && rebind.To is null)?.From;
+                if (driver is null && taken.ContainsKey(step.Address))
+                    continue;
                 var was = operation.Steps.OfType<SetDriverOverride>().FirstOrDefault(set => set.Address == step.Address);
                 taken[step.Address] = new Taken(step.Address, driver, was is null ? DriverName.Pciback : was.From,
                     operation.Steps.OfType<SetSlot>().Any(slot => slot.Address == step.Address && !slot.Reserved), operation.Identities[step.Address],

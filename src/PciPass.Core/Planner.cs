@@ -86,7 +86,8 @@ public static class Planner
 
     static void GiveBack(PciFunction function, Taken? taken, ImmutableArray<Step>.Builder steps)
     {
-        if (function.Driver == DriverName.Pciback)
+        // Unbound from pciback by hand, it still is under Xen's quarantine: a driver would find it healthy and deaf (seen in the lab).
+        if (function.Driver == DriverName.Pciback || (function.Driver is null && taken is not null))
             steps.Add(new SetAssignable(function.Address, Assignable: false));
         // Without a record of ours the override goes only when it is the one that keeps it hidden.
         var before = taken is not null ? taken.DriverOverride : function.DriverOverride == DriverName.Pciback ? null : function.DriverOverride;

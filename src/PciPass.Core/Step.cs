@@ -89,8 +89,8 @@ public sealed record SetAssignable(PciAddress Address, bool Assignable) : Step(A
     public override Step Reverse() => new SetAssignable(Address, !Assignable);
     public override string Text => Assignable ? $"assignable {Address} no -> yes" : $"assignable {Address} yes -> no";
     public override string Sentence => Assignable
-        ? $"hand {Address} to pciback, under Xen's quarantine"
-        : $"take {Address} from pciback and give it back to dom0 in Xen's IOMMU";
+        ? $"bind {Address} to pciback, ready for a guest"
+        : $"take {Address} from pciback and give it back to dom0";
 }
 
 /// <summary>

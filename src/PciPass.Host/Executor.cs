@@ -46,7 +46,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             try
             {
-                if (step is not Plug { Plugged: false } && runner.Observe(step) is { Position: Position.Elsewhere or Position.To } found)
+                if (!MayStandAtItsEnd(step) && runner.Observe(step) is { Position: Position.Elsewhere or Position.To } found)
                     throw NotAsPlanned(step, found);
             }
             catch (HostFailure failure)
@@ -151,18 +151,18 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     Outcome? Do(OpenOperation open, int number, Step step)
     {
         var found = runner.Observe(step);
-        // A step that waited for its guest stands where the guest has come to, and a guest may let go unasked. Else somebody else
-        // changes the host, and what he did is not for this operation to undo.
+        // A step that waited for its guest stands where the guest has come to. Else somebody else changes the host, and what he did is
+        // not for this operation to undo.
         var asPlanned = found.Position switch
         {
             Position.From => true,
-            Position.To => open.Record.LastMark(number) == Mark.Pending || step is Plug { Plugged: false },
-            Position.HalfWay => open.Record.LastMark(number) == Mark.Pending,
+            Position.To => open.Record.LastMark(number) == Mark.Pending || MayStandAtItsEnd(step),
+            Position.HalfWay => open.Record.LastMark(number) == Mark.Pending || step is SetAssignable { Assignable: false },
             _ => false,
         };
         if (!asPlanned)
             throw NotAsPlanned(step, found);
-        if (found.Position != Position.To)
+        if (found.Position != Position.To || step is SetAssignable)
         {
             open.Announce(Mark.Doing, number);
             tell?.Invoke(Mark.Doing, step);
@@ -220,6 +220,12 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         open.Note(Mark.Undone, number);
         return null;
     }
+
+    /// <summary>
+    /// A guest may let go unasked. And a function that was unbound from pciback by hand looks given back, while Xen's quarantine, which
+    /// cannot be seen, still has it.
+    /// </summary>
+    static bool MayStandAtItsEnd(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false };
 
     static HostFailure NotAsPlanned(Step step, Observation found) =>
         new($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");

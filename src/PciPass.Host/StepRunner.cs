@@ -107,16 +107,22 @@ public sealed class StepRunner(HostSystem host)
 
     void TakeFromPciback(PciAddress address)
     {
-        if (DriverOf(address) == DriverName.Pciback && !HasQuarantine)
+        var driver = DriverOf(address);
+        if (driver == DriverName.Pciback && !HasQuarantine)
         {
             Write($"{Drivers}/pciback/unbind", $"{address}");
         }
-        else if (DriverOf(address) == DriverName.Pciback)
+        else if (driver == DriverName.Pciback)
         {
             // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
             // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
             Xl("pci-assignable-add", $"{address}");
             Xl("pci-assignable-remove", $"{address}");
+        }
+        else if (driver is null && HasQuarantine)
+        {
+            // Unbound behind our back, or never bound: in quarantine it may be or not, and where it is not, this fails.
+            host.Run("xl", ["pci-assignable-remove", $"{address}"], XlDeadline);
         }
         // xl leaves the slot when its own bind fails (seen in the lab). One that is still bound keeps it: xl tells success then too.
         if (DriverOf(address) is null && IsInSlots(address))

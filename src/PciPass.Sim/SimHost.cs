@@ -52,6 +52,9 @@ public sealed partial class SimHost : HostSystem
     /// <summary>What goes wrong.</summary>
     public Faults Faults { get; } = new();
 
+    // Functions whose lock was taken by a write that hangs, or hung, and that write's path.
+    readonly Dictionary<string, string> lockedFunctions = new(StringComparer.Ordinal);
+
     /// <summary>Whether somebody has asked the program to end, as Ctrl-C does.</summary>
     public bool Interrupt { get; set; }
 
@@ -211,6 +214,23 @@ public sealed partial class SimHost : HostSystem
         null => Errno.ENOENT,
         _ => Errno.EACCES,
     };
+
+    /// <summary>
+    /// The path whose hang a write waits for: its own, or that of another write that holds the function's lock (device_lock() in
+    /// drivers/base/bus.c and dd.c; driver_set_override() takes it too). Null when it would go on.
+    /// </summary>
+    internal string? HangsBehind(string path, string value)
+    {
+        var parts = path.Split('/');
+        var name = parts[^1] is "bind" or "unbind" or "drivers_probe" ? value.Trim() : parts[^1] is "driver_override" or "remove" or "reset" ? parts[^2] : "";
+        if (lockedFunctions.TryGetValue(name, out var other) && Faults.IsHung(other))
+            return other;
+        if (!Faults.IsHung(path))
+            return null;
+        if (name.Length > 0)
+            lockedFunctions[name] = path;
+        return path;
+    }
 
     internal void WhenReleased(string path, Action action)
     {

@@ -73,11 +73,11 @@ sealed class SimTree(SimHost host) : SysTree
         switch (Resolve(path))
         {
             case SimAttribute { Write: { } write }:
-                if (host.Faults.IsHung(path))
+                if (host.HangsBehind(path, value) is string hung)
                 {
                     // The write stays in the kernel and takes effect when the kernel lets go, whether or not anybody still waits.
                     var result = -1;
-                    host.Change($"write {path} {value.Trim()} (hangs)", () => host.WhenReleased(path, () => result = host.KernelWrite(path, value, write)));
+                    host.Change($"write {path} {value.Trim()} (hangs)", () => host.WhenReleased(hung, () => result = host.KernelWrite(path, value, write)));
                     if (!host.Clock.WaitFor(() => result >= 0, deadline))
                         throw new DeadlinePassed($"{what} {path}", deadline);
                     if (result > 0)

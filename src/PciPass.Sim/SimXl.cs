@@ -256,7 +256,7 @@ sealed class SimXl
 
     IEnumerable<TimeSpan> WriteBdf(string path, PciAddress address, StrongBox<int> result)
     {
-        while (host.Faults.IsHung(path))
+        while (host.HangsBehind(path, $"{address}") is not null)
             yield return Poll;
         var errno = host.KernelWrite(path, $"{address}");
         if (errno == Errno.ENOENT && host.Pci.FindDriver(path.Split('/')[^2]) is null)

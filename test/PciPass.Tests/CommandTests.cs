@@ -1,106 +1,98 @@
-using PciPass.Cli;
+using System.Globalization;
+using System.Text;
 using PciPass.Host;
+using PciPass.Lab;
 using PciPass.Sim;
 using Xunit;
 
 namespace PciPass.Tests;
 
-/// <summary>The command line in process, on a simulated host: what it prints, where, and how it ends.</summary>
+/// <summary>
+/// What the commands print, whole: each file of testdata/transcripts is a session on a simulated host, and playing its commands again has to
+/// print it again.
+/// </summary>
+/// <remarks>
+/// The first line names the machine: <c>demo</c>, <c>linux</c>, or words for <see cref="Machines.Make"/>. <c>PCIPASS_APPROVE=1</c> writes what was
+/// printed into the files; the change is then looked at like any other.
+/// </remarks>
 public class CommandTests
 {
-}
+    const string Prompt = "dom0# ";
 
-/// <summary>What one command told, run as a process of its own on a simulated host.</summary>
-sealed record Told(int ExitCode, string Output, string Errors)
-{
-    public static Told By(SimHost host, string command)
+    static string Folder => Path.Combine(Images.FindCheckout(), "testdata", "transcripts");
+
+    public static TheoryData<string> Sessions => new(Directory.GetFiles(Folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Sessions))]
+    public void A_session_prints_what_it_printed(string session)
     {
-        host.StartProcess();
-        return Run(host, command);
+        var path = Path.Combine(Folder, session);
+        var approved = File.ReadAllText(path);
+        var printed = Play(approved);
+        if (Environment.GetEnvironmentVariable("PCIPASS_APPROVE") == "1")
+            File.WriteAllText(path, printed);
+        else
+            Assert.Equal(approved, printed);
     }
 
-    /// <summary>Runs a command that dies after some of its changes.</summary>
-    /// <returns>False when it ended before that.</returns>
-    public static bool Dies(SimHost host, string command, int changes) => Dies(host, host, command, changes);
-
-    /// <summary>The same, where the process sees the simulated host through another.</summary>
-    public static bool Dies(HostSystem seen, SimHost host, string command, int changes) => Dies(seen, host, command, () => host.CrashAfter(changes));
-
-    /// <summary>The same, after some of its operations, reads included.</summary>
-    public static bool DiesAtOperation(SimHost host, string command, int operations) => Dies(host, host, command, () => host.CrashAfterOperations(operations));
-
-    /// <summary>The same, while it waits for a program, which goes on.</summary>
-    public static bool DiesDuring(SimHost host, string command, string program) => Dies(host, host, command, () => host.CrashDuring(program));
-
-    static bool Dies(HostSystem seen, SimHost host, string command, Action plan)
+    static string Play(string session)
     {
-        host.StartProcess();
-        plan();
-        try
+        var lines = session.Split('\n');
+        var machine = lines[0]["machine: ".Length..];
+        var host = machine switch
         {
-            Run(seen, command);
-            return false;
-        }
-        catch (SimCrash)
+            "demo" => SimHost.Demo(),
+            "linux" => SimHost.Linux().WithCardsOfTheContract().Boot(),
+            _ => Machines.Make(machine),
+        };
+        var text = new StringBuilder($"{lines[0]}\n");
+        foreach (var line in lines.Where(static line => line.StartsWith(Prompt, StringComparison.Ordinal)))
         {
-            return true;
+            var (code, output) = Do(host, line[Prompt.Length..]);
+            text.Append($"\n{line}\n{output}{(output.Length == 0 || output.EndsWith('\n') ? "" : "\n")}{(code == 0 ? "" : $"(exit code {code})\n")}");
         }
-        finally
+        return text.ToString();
+    }
+
+    /// <summary>A command of ours, one of Xen's, or something that happens to the host.</summary>
+    static (int Code, string Output) Do(SimHost host, string command)
+    {
+        switch (command.Split(' '))
         {
-            host.StartProcess();
+            case ["pcipass", ..]:
+                var told = Told.By(host, command["pcipass".Length..]);
+                // Help names the program that runs, which here is the tests' runner.
+                return (told.ExitCode, (told.Output + told.Errors).Replace("testhost", "pcipass", StringComparison.Ordinal));
+            case ["xl", .. var arguments]:
+                var result = host.Run("xl", arguments, TimeSpan.FromMinutes(1));
+                return (result.ExitCode, result.Output + result.Errors);
+            case ["write", var file, .. var words]:
+                host.Files.WriteAttribute(file, string.Join(' ', words), TimeSpan.FromMinutes(1));
+                return (0, "");
+            case ["die-after", var changes, "pcipass", ..]:
+                Assert.True(Told.Dies(host, command[command.IndexOf("pcipass ", StringComparison.Ordinal)..]["pcipass ".Length..], int.Parse(changes, CultureInfo.InvariantCulture)));
+                return (137, "");
+            case ["restart"]:
+                host.Reboot();
+                return (0, "");
+            case ["guest-never-lets-go", var guest]:
+                host.FindGuest(guest)!.Habit = FrontendHabit.NeverLetsGo;
+                return (0, "");
+            case ["guest-lets-go", var guest]:
+                host.FindGuest(guest)!.Habit = FrontendHabit.Prompt;
+                return (0, "");
+            case ["hang", var file]:
+                host.Faults.Hang(file);
+                return (0, "");
+            case ["release", var file]:
+                host.Faults.Release(file);
+                return (0, "");
+            case ["fail", var file, var errno]:
+                host.Faults.Fail(file, int.Parse(errno, CultureInfo.InvariantCulture), times: 1);
+                return (0, "");
+            default:
+                throw new HostFailure($"no session knows the command \"{command}\"");
         }
-    }
-
-    /// <summary>Runs a command in the process that runs already.</summary>
-    public static Told Run(HostSystem host, string command)
-    {
-        using StringWriter output = new(), errors = new();
-        var code = CommandLine.Run(command.Split(' ', StringSplitOptions.RemoveEmptyEntries), host, new Terminal(output, errors, HasColour: false));
-        return new Told(code, output.ToString(), errors.ToString());
-    }
-
-    public override string ToString() => $"{Output}{Errors}(exit {ExitCode})";
-}
-
-/// <summary>The lines in which two texts differ.</summary>
-static class Difference
-{
-    public static string Of(string expected, string actual)
-    {
-        string[] before = expected.Split('\n'), now = actual.Split('\n');
-        return string.Join('\n', before.Except(now).Select(line => $"- {line}").Concat(now.Except(before).Select(line => $"+ {line}")));
-    }
-}
-
-/// <summary>Small machines for tests, by a few words.</summary>
-static class Machines
-{
-    /// <summary>
-    /// Network cards at 08:00.0 and 09:00.0, an NVMe disk at 07:00.0, a SATA controller without a driver at 00:1f.2, the guests web1, db1
-    /// and hvm1. Words: <c>override</c> (09:00.0's own driver as its override), <c>other-override</c> (another's), <c>slot</c> (09:00.0
-    /// stands in pciback's slots but lost to its own driver), <c>boot-hidden</c> (07:00.0 and 09:00.0), <c>no-iommu</c>, <c>vfio</c> (vfio-pci is loaded).
-    /// </summary>
-    public static SimHost Make(string words)
-    {
-        var host = SimHost.Xen().WithDrivers("e1000e", "nvme")
-            .With("00:1f.2", "8086:2922", "010601", pin: 1)
-            .WithRootPort("00:04.0", 7).WithRootPort("00:04.1", 8).WithRootPort("00:04.2", 9)
-            .WithNvme("07:00.0").WithNetworkCard("08:00.0", "52:54:00:08:00:00").WithNetworkCard("09:00.0", "52:54:00:09:00:00")
-            .WithGuest(new GuestPlan("web1")).WithGuest(new GuestPlan("db1")).WithGuest(new GuestPlan("hvm1") { Type = Core.GuestType.Hvm });
-        var all = words.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (all.Contains("vfio"))
-            host.WithDrivers("vfio-pci");
-        if (all.Contains("no-iommu"))
-            host.WithIommu(false);
-        if (all.Contains("slot"))
-            host.WithHiddenAtBoot("(0000:09:00.0)", first: false);
-        if (all.Contains("boot-hidden"))
-            host.WithHiddenAtBoot("(0000:07:00.0)(0000:09:00.0)");
-        host.Boot();
-        if (all.Contains("override"))
-            host.Files.WriteAttribute("/sys/bus/pci/devices/0000:09:00.0/driver_override", "e1000e", TimeSpan.FromSeconds(1));
-        if (all.Contains("other-override"))
-            host.Files.WriteAttribute("/sys/bus/pci/devices/0000:09:00.0/driver_override", "vfio-pci", TimeSpan.FromSeconds(1));
-        return host;
     }
 }

@@ -58,9 +58,9 @@ public class ExecutorTests(ITestOutputHelper output)
         Assert.Equal("""
               unbind 0000:09:00.0 from e1000e
               set the driver_override of 0000:09:00.0 to pciback (now none)
-              hand 0000:09:00.0 to pciback, under Xen's quarantine
+              bind 0000:09:00.0 to pciback, ready for a guest
               plug 0000:09:00.0 into web1 (domain 1)
-              undo: take 0000:09:00.0 from pciback and give it back to dom0 in Xen's IOMMU
+              undo: take 0000:09:00.0 from pciback and give it back to dom0
               undo: clear the driver_override of 0000:09:00.0 (now pciback)
               undo: bind 0000:09:00.0 to e1000e
             error: attach failed and was undone     [undone]

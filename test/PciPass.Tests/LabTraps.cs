@@ -45,6 +45,18 @@ public sealed class LabTraps(LabDemo host) : LabTest(host)
     }
 
     [Fact]
+    public void A_card_that_was_unbound_by_hand_after_it_was_hidden_is_given_back_with_its_network()
+    {
+        Host.Pcipass("hide 09:00.0").Exits(0);
+        Host.Run($"echo {Card} >{Pciback}/unbind").Exits(0);
+        Assert.Equal("DomIO", Host.OwnerOf(Card));
+        Host.Pcipass("status").Exits(0).Says("changed by hand since: it has no driver: unhide it");
+        Host.Pcipass("unhide 09:00.0").Exits(0).Says($"the host has {Card}, with driver e1000e");
+        Assert.Equal("d0", Host.OwnerOf(Card));
+        Host.Run("net-check eth1").Exits(0).Says(", 0% packet loss");
+    }
+
+    [Fact]
     public void A_function_hidden_through_sysfs_alone_is_brought_under_quarantine_and_given_back()
     {
         // As at boot or with driverctl: on pciback, in no quarantine, and xl refuses to remove it.

@@ -18,10 +18,10 @@ public sealed class LabUndo(LabFaults host) : LabTest(host)
             $"now:   the host has {Disk}, with driver nvme (nvme0n1)");
         Assert.Equal(
             [
-                $"undo: take {Disk} from pciback and give it back to dom0 in Xen's IOMMU",
+                $"undo: take {Disk} from pciback and give it back to dom0",
                 $"undo: clear the driver_override of {Disk} (now pciback)",
                 $"undo: bind {Disk} to nvme",
-                $"undo: take {Card} from pciback and give it back to dom0 in Xen's IOMMU",
+                $"undo: take {Card} from pciback and give it back to dom0",
                 $"undo: clear the driver_override of {Card} (now pciback)",
                 $"undo: bind {Card} to e1000e",
             ],
@@ -46,7 +46,7 @@ public sealed class LabUndo(LabFaults host) : LabTest(host)
 
         Host.Pcipass("detach 09:00.0 web1").Exits(3).Says(
             $"why:   could not bind {Card} to uio_pci_generic: write {Card} to /sys/bus/pci/drivers/uio_pci_generic/bind: no such device (ENODEV)",
-            $"  undo: hand {Card} to pciback, under Xen's quarantine",
+            $"  undo: bind {Card} to pciback, ready for a guest",
             $"  undo: plug {Card} into web1",
             $"now:   web1 has {Card} as 0000:00:00.0");
         Assert.Equal(attached, Host.Picture());

@@ -17,6 +17,6 @@ public sealed class GuestUnknown : Rule
         var file = host.Claims.FirstOrDefault(claim => claim.Guest == name.ToString())?.Source;
         var running = host.Guests.Length == 0 ? "no guest is running" : $"running are {string.Join(", ", host.Guests.Select(guest => guest.Name))}";
         yield return Refuse(name, $"guest {name} is not running", running,
-            file is null ? $"xl create /etc/xen/{name}.cfg, then again" : $"xl create {file}, then again");
+            file is null ? "start it with xl create and its configuration file, then again" : $"xl create {file}, then again");
     }
 }
