@@ -19,6 +19,7 @@ public static class Errno
     public const int EINVAL = 22;
     public const int ENOSPC = 28;
     public const int EROFS = 30;
+    public const int ERANGE = 34;
     public const int ELOOP = 40;
     public const int EOPNOTSUPP = 95;
 
@@ -40,6 +41,7 @@ public static class Errno
         [EINVAL] = "invalid argument (EINVAL)",
         [ENOSPC] = "no space left on device (ENOSPC)",
         [EROFS] = "read-only file system (EROFS)",
+        [ERANGE] = "number out of range (ERANGE)",
         [ELOOP] = "a symbolic link where none may be (ELOOP)",
         [EOPNOTSUPP] = "operation not supported (EOPNOTSUPP)",
     };

@@ -10,8 +10,6 @@ namespace PciPass.Sim;
 /// </summary>
 sealed class SimPci
 {
-    const int ERANGE = 34;
-
     readonly SimDirectory root;
     readonly SimDirectory sys;
     readonly SimDirectory devices;
@@ -170,7 +168,7 @@ sealed class SimPci
         if (!ushort.TryParse(value.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
             return Errno.EINVAL;
         if (count > function.TotalVfs)
-            return ERANGE;
+            return Errno.ERANGE;
         if (count == function.NumVfs)
             return 0;
         if (drivers.Find(driver => driver.Name == function.Driver) is not { HasVirtualFunctions: true })

@@ -85,6 +85,7 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
                 "file exists" => Errno.EEXIST,
                 "i/o error" or "input/output error" => Errno.EIO,
                 "is a directory" => Errno.EISDIR,
+                "numerical result out of range" => Errno.ERANGE,
                 _ => 0,
             };
             return errno == 0 ? new HostFailure($"{operation} {path}: {text}") : new HostFailure(operation, path, errno);
