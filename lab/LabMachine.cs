@@ -184,14 +184,14 @@ public sealed class LabMachine : IDisposable
             .. machine.Arguments,
             .. machine.BootArguments(images, Initrd(machine, images)),
         ];
-        foreach (var (disk, size) in machine.Topology.Disks)
+        foreach (var (id, disk) in machine.Topology.Disks)
         {
-            var file = Path.Combine(machine.DiskFolder ?? _folder, disk);
+            var file = Path.Combine(machine.DiskFolder ?? _folder, id);
             using (var stream = File.Open(file, FileMode.OpenOrCreate))
             {
-                stream.SetLength(size);
+                stream.SetLength(disk.Size);
             }
-            arguments.AddRange(["-drive", $"if=none,id={disk},format=raw,file={file}"]);
+            arguments.AddRange(["-drive", $"if=none,id={id},format=raw,file={file}{(disk.WritesPerSecond > 0 ? $",throttling.bps-write={disk.WritesPerSecond}" : "")}"]);
         }
         // The first serial port is Xen's and dom0's console, the second the agent's.
         arguments.AddRange(["-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console"]);

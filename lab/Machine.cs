@@ -68,6 +68,20 @@ public sealed record Machine
             Memory = 1024,
         };
 
+    /// <summary>
+    /// The demo's machine with a disk so slow that its driver lets go of it only after minutes, when there is something to write; and a
+    /// kernel that has the patience for it.
+    /// </summary>
+    public static Machine SlowDisk { get; } =
+        Demo with
+        {
+            Topology = Topology
+                .Empty.NineRootPorts()
+                .NetworkCard("e1000e", "rp9", "0", "52:54:00:09:00:00")
+                .NvmeDisk("rp7", "NVME0001", 16 << 20, writesPerSecond: 96 << 10),
+            KernelArguments = "nvme_core.io_timeout=600",
+        };
+
     /// <summary>The demo's machine without an IOMMU.</summary>
     public static Machine DemoWithoutIommu { get; } = Demo with { Kind = MachineKind.XenWithoutIommu };
 

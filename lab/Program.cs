@@ -6,7 +6,7 @@ const string Usage = """
            lab boot [MACHINE]              a shell in dom0: each line of stdin runs there, by itself
            lab contract RESULTS            the rules of the simulated host and where they were confirmed, from test results (TRX)
            lab run MACHINE [--] COMMAND    boots, runs one command, prints what it printed, ends with its exit code
-    MACHINE is demo, rich, contract, linux, contract-linux or noiommu. Logs: artifacts/lab/logs/
+    MACHINE is demo, rich, slow-disk, contract, linux, contract-linux or noiommu. Logs: artifacts/lab/logs/
     """;
 
 try
@@ -112,11 +112,12 @@ static LabMachine Boot(string name)
     {
         "demo" => Machine.Demo,
         "rich" => Machine.Rich,
+        "slow-disk" => Machine.SlowDisk,
         "contract" => Machine.Contract,
         "contract-linux" => Machine.ContractLinux,
         "linux" => Machine.DemoLinux,
         "noiommu" => Machine.DemoWithoutIommu,
-        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, contract, linux, contract-linux and noiommu"),
+        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux and noiommu"),
     };
     var images = Images.Ensure(Console.Error.WriteLine);
     // The program under test goes along when it has been built.

@@ -16,8 +16,8 @@ public sealed record Topology
     /// <summary>QEMU's arguments.</summary>
     public ImmutableArray<string> Arguments { get; private init; } = [];
 
-    /// <summary>The disks, by QEMU's drive id, with their sizes in bytes. Each boot gets them empty.</summary>
-    public ImmutableSortedDictionary<string, long> Disks { get; private init; } = ImmutableSortedDictionary<string, long>.Empty;
+    /// <summary>The disks, by QEMU's drive id. Each boot gets them empty.</summary>
+    public ImmutableSortedDictionary<string, Disk> Disks { get; private init; } = ImmutableSortedDictionary<string, Disk>.Empty;
 
     /// <summary>A PCI Express root port. Buses are numbered in the order of the ports' addresses.</summary>
     /// <param name="id">QEMU's id, also the name of the bus below.</param>
@@ -65,10 +65,11 @@ public sealed record Topology
     /// <param name="serial">Its serial number.</param>
     /// <param name="size">Its size in bytes.</param>
     /// <param name="virtualFunctions">How many virtual functions it can make.</param>
-    public Topology NvmeDisk(string bus, string serial, long size, int virtualFunctions = 0)
+    /// <param name="writesPerSecond">The bytes that it writes in a second; 0 for as fast as it can.</param>
+    public Topology NvmeDisk(string bus, string serial, long size, int virtualFunctions = 0, int writesPerSecond = 0)
     {
         var disk = $"disk-{serial}";
-        var topology = this with { Disks = Disks.Add(disk, size) };
+        var topology = this with { Disks = Disks.Add(disk, new Disk(size, writesPerSecond)) };
         if (virtualFunctions == 0)
         {
             return topology.Device($"nvme,drive={disk},serial={serial},bus={bus},addr=0");

@@ -1,8 +1,8 @@
 using PciPass.Cli;
 using PciPass.Host;
 
-if (args is [AttributeWriter.ChildArgument])
-    return AttributeWriter.RunChild();
+if (args is [AttributeProcess.ChildArgument])
+    return AttributeProcess.RunChild();
 
 using var host = new LinuxSystem();
 return CommandLine.Run(args, host, Terminal.OfThisProcess());

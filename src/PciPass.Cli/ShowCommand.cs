@@ -38,7 +38,7 @@ static class ShowCommand
         Row("serial number", function.Identity.SerialNumber is ulong serial ? $"{serial:x16}" : "none");
         Row("place", $"{function.Identity.Path}{(function.Parent is PciAddress parent ? $" (below bridge {parent})" : " (on a root bus)")}");
         Row("driver", function.Driver?.ToString() ?? "none");
-        Row("driver_override", function.DriverOverride?.ToString() ?? "none");
+        Row("driver_override", snapshot.Unfinished.Any(open => open.Address == address) ? "not read while an operation is under way" : function.DriverOverride?.ToString() ?? "none");
         Row("known as", function.KernelNames.IsEmpty ? "nothing" : string.Join(", ", function.KernelNames));
         Row("interrupt pin", function.InterruptPin is 0 or > 4 ? "none" : $"INT{(char)('A' + function.InterruptPin - 1)}");
         if (function.IommuGroup is int group)

@@ -21,7 +21,7 @@ public sealed record PciFunction
     /// <summary>The driver that the <c>driver</c> link names; null when the function has none.</summary>
     public DriverName? Driver { get; init; }
 
-    /// <summary>What <c>driver_override</c> holds; null where the kernel shows <c>(null)</c>.</summary>
+    /// <summary>What <c>driver_override</c> holds; null where the kernel shows <c>(null)</c>, and while an operation on it is under way.</summary>
     public DriverName? DriverOverride { get; init; }
 
     /// <summary>The IOMMU group's number; null where the kernel shows none (always so in a Xen dom0).</summary>

@@ -7,21 +7,27 @@ namespace PciPass.Host;
 /// <summary>Reads the PCI functions from sysfs (Documentation/ABI/testing/sysfs-bus-pci).</summary>
 static class FunctionReader
 {
-    public static ImmutableSortedDictionary<PciAddress, PciFunction> Read(SysTree files, KernelNames names)
+    /// <param name="files">The host's files.</param>
+    /// <param name="names">The kernel's names of what hangs on functions.</param>
+    /// <param name="underWay">
+    /// Functions of operations that have not ended. A write that hangs holds their lock, behind which a read of <c>driver_override</c>
+    /// would hang as well (seen in the lab): it is left unread.
+    /// </param>
+    public static ImmutableSortedDictionary<PciAddress, PciFunction> Read(SysTree files, KernelNames names, IReadOnlySet<PciAddress> underWay)
     {
         const string Root = "/sys/bus/pci/devices";
         var shown = names.Shown();
         var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
         foreach (var name in files.List(Root))
         {
-            if (PciAddress.TryParse(name, out var address) && ReadOne(files, $"{Root}/{name}", address, shown[address]) is PciFunction function)
+            if (PciAddress.TryParse(name, out var address) && ReadOne(files, $"{Root}/{name}", address, shown[address], !underWay.Contains(address)) is PciFunction function)
                 functions.Add(address, function);
         }
         return functions.ToImmutable();
     }
 
     /// <returns>Null when the function went away while it was read.</returns>
-    static PciFunction? ReadOne(SysTree files, string folder, PciAddress address, IEnumerable<string> shown)
+    static PciFunction? ReadOne(SysTree files, string folder, PciAddress address, IEnumerable<string> shown, bool isFree)
     {
         Span<byte> buffer = stackalloc byte[4096];
         var count = files.Read($"{folder}/config", buffer);
@@ -42,7 +48,7 @@ static class FunctionReader
             ExpressType = config.ExpressType,
             InterruptPin = physical is null ? config.InterruptPin : (byte)0,
             Driver = files.ReadLink($"{folder}/driver") is string driver && DriverName.TryParse(LastPart(driver).ToString(), out var driverName) ? driverName : null,
-            DriverOverride = DriverName.TryParse(files.ReadText($"{folder}/driver_override"), out var name) && name.ToString() != "(null)" ? name : null,
+            DriverOverride = isFree && DriverName.TryParse(files.ReadText($"{folder}/driver_override"), out var name) && name.ToString() != "(null)" ? name : null,
             IommuGroup = files.ReadLink($"{folder}/iommu_group") is string group && int.TryParse(LastPart(group), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null,
             Parent = parent,
             PhysicalFunction = physical,

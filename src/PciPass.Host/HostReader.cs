@@ -13,10 +13,11 @@ public static class HostReader
         var files = host.Files;
         var names = KernelNames.Read(files);
         var unread = ImmutableArray.CreateBuilder<string>();
-        var functions = FunctionReader.Read(files, names);
         var hypervisor = XenReader.ReadHypervisor(files);
         var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
         var operations = Try(journal.ReadAll, "the journal", unread, []);
+        var unfinished = Ledger.Unfinished(operations);
+        var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet());
         var taken = Ledger.Taken(operations, bootId);
         var formerNames = taken.SelectMany(each => each.Names.Select(name => KeyValuePair.Create(name, each.Address))).Where(name => !names.All.ContainsKey(name.Key));
         var snapshot = new HostSnapshot
@@ -30,7 +31,7 @@ public static class HostReader
             Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Taken = taken,
-            Unfinished = Ledger.Unfinished(operations),
+            Unfinished = unfinished,
         };
         if (hypervisor == Hypervisor.XenDom0)
         {

@@ -11,7 +11,7 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 {
     readonly List<PosixSignalRegistration> signals = [];
     volatile bool interrupted;
-    readonly AttributeWriter writer = new(AttributeWriter.ThisProgram);
+    readonly AttributeProcess writer = new(AttributeProcess.ThisProgram);
 
     public LinuxSystem() => Files = new LinuxTree(writer);
 

@@ -3,7 +3,7 @@ using System.Text;
 namespace PciPass.Host;
 
 /// <summary>The running host's files, by plain system calls: .NET's own file classes open with O_CREAT, stat before they read, and lose error numbers.</summary>
-public sealed class LinuxTree(AttributeWriter writer) : SysTree
+public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 {
     const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
 
@@ -72,7 +72,9 @@ public sealed class LinuxTree(AttributeWriter writer) : SysTree
         return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? false : throw new HostFailure("look at", path, Libc.LastError);
     }
 
-    public override void WriteAttribute(string path, string value, TimeSpan deadline) => writer.Write(path, value, deadline);
+    public override void WriteAttribute(string path, string value, TimeSpan deadline) => attributes.Write(path, value, deadline);
+
+    public override string? ReadAttribute(string path, TimeSpan deadline) => attributes.Read(path, deadline);
 
     public override void MakeDirectory(string path)
     {

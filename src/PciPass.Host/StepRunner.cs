@@ -298,7 +298,7 @@ public sealed class StepRunner(HostSystem host)
     }
 
     DriverName? OverrideOf(PciAddress address) =>
-        host.Files.ReadText($"{Devices}/{address}/driver_override") is string text and not "(null)" && DriverName.TryParse(text, out var name) ? name : null;
+        host.Files.ReadAttribute($"{Devices}/{address}/driver_override", WriteDeadline) is string text and not "(null)" && DriverName.TryParse(text, out var name) ? name : null;
 
     static Observation Compare(DriverName? seen, DriverName? from, DriverName? to, string what) => new(
         seen == to ? Position.To : seen == from ? Position.From : Position.Elsewhere,

@@ -31,6 +31,13 @@ public abstract class SysTree
     /// </summary>
     public abstract void WriteAttribute(string path, string value, TimeSpan deadline);
 
+    /// <summary>
+    /// Reads an attribute whose reading takes the function's lock, and so waits for whatever holds it, for ever if need be
+    /// (<c>driver_override</c>; drivers/pci/pci-sysfs.c). After the deadline it is left behind, and <see cref="DeadlinePassed"/> is thrown.
+    /// </summary>
+    /// <returns>The text without its last line's end; null when there is no such attribute.</returns>
+    public abstract string? ReadAttribute(string path, TimeSpan deadline);
+
     /// <summary>Makes a directory of mode 0700 with its parents, and flushes each one's parent to disk; does nothing where it exists.</summary>
     public abstract void MakeDirectory(string path);
 

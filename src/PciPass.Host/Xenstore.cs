@@ -35,7 +35,8 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
         const int Tries = 20;
         for (var attempt = 0; ; attempt++)
         {
-            var transaction = uint.Parse(Request(TypeTransactionStart, 0, [""])!, NumberStyles.None, CultureInfo.InvariantCulture);
+            if (!uint.TryParse(Request(TypeTransactionStart, 0, [""])?.TrimEnd('\0'), NumberStyles.None, CultureInfo.InvariantCulture, out var transaction))
+                throw new HostFailure("xenstore: it gave a transaction without a number");
             T result;
             try
             {

@@ -217,15 +217,18 @@ public sealed partial class SimHost : HostSystem
 
     /// <summary>
     /// The path whose hang a write waits for: its own, or that of another write that holds the function's lock (device_lock() in
-    /// drivers/base/bus.c and dd.c; driver_set_override() takes it too). Null when it would go on.
+    /// drivers/base/bus.c and dd.c; driver_set_override() takes it too). Null when it would go on. Of reads, that of driver_override
+    /// takes the lock.
     /// </summary>
-    internal string? HangsBehind(string path, string value)
+    internal string? HangsBehind(string path, string value, bool reading = false)
     {
+        if (lockedFunctions.Count == 0 && reading)
+            return null;
         var parts = path.Split('/');
         var name = parts[^1] is "bind" or "unbind" or "drivers_probe" ? value.Trim() : parts[^1] is "driver_override" or "remove" or "reset" ? parts[^2] : "";
         if (lockedFunctions.TryGetValue(name, out var other) && Faults.IsHung(other))
-            return other;
-        if (!Faults.IsHung(path))
+            return !reading || parts[^1] == "driver_override" ? other : null;
+        if (reading || !Faults.IsHung(path))
             return null;
         if (name.Length > 0)
             lockedFunctions[name] = path;

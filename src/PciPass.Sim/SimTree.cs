@@ -18,6 +18,9 @@ sealed class SimTree(SimHost host) : SysTree
         host.Enter($"read {path}");
         if (host.Faults.Check(path) is > 0 and var refused)
             throw new HostFailure("read", path, refused);
+        // A program that waits in the kernel cannot go on; this one is not to get there.
+        if (host.HangsBehind(path, "", reading: true) is string hung)
+            throw new InvalidOperationException($"reading {path} hangs behind {hung}, and nothing ends that");
         switch (Resolve(path))
         {
             case null:
@@ -99,6 +102,13 @@ sealed class SimTree(SimHost host) : SysTree
             default:
                 throw new HostFailure("open", path, Errno.EISDIR);
         }
+    }
+
+    public override string? ReadAttribute(string path, TimeSpan deadline)
+    {
+        if (!host.Clock.WaitFor(() => host.HangsBehind(path, "", reading: true) is null, deadline))
+            throw new DeadlinePassed($"read {path}", deadline);
+        return ReadText(path);
     }
 
     public override void MakeDirectory(string path)

@@ -82,8 +82,9 @@ public abstract class LabHost(Machine description, string name, params string[] 
         if (now == rest)
             return;
         var (before, after) = (rest.Split('\n'), now.Split('\n'));
+        var consoles = Consoles(machine);
         SwitchOff();
-        Assert.Fail($"the host is not as it was:\n{Lines('-', before.Except(after))}{Lines('+', after.Except(before))}");
+        Assert.Fail($"the host is not as it was:\n{Lines('-', before.Except(after))}{Lines('+', after.Except(before))}{consoles}");
 
         static string Lines(char sign, IEnumerable<string> lines) => string.Concat(lines.Select(line => $"{sign} {line}\n"));
     }

@@ -62,6 +62,8 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
                 throw Failure("write to", path, result.Stderr);
         }
 
+        public override string? ReadAttribute(string path, TimeSpan deadline) => ReadText(path);
+
         public override void MakeDirectory(string path) => throw new NotSupportedException();
 
         public override void CreateFile(string path, ReadOnlySpan<byte> content) => throw new NotSupportedException();

@@ -9,7 +9,7 @@ namespace PciPass.Tests;
 public sealed class LinuxTests : IDisposable
 {
     readonly string folder = Directory.CreateTempSubdirectory("pcipass-test-").FullName;
-    readonly AttributeWriter writer = new("dotnet", typeof(PciPass.Cli.CommandLine).Assembly.Location);
+    readonly AttributeProcess writer = new("dotnet", typeof(PciPass.Cli.CommandLine).Assembly.Location);
     readonly LinuxTree files;
 
     public LinuxTests() => files = new LinuxTree(writer);

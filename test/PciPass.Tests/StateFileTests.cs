@@ -296,6 +296,8 @@ sealed class FailingDisk(SimHost host, string folder) : HostSystem
         public override IReadOnlyList<string> List(string path) => inner.List(path);
         public override bool Exists(string path) => inner.Exists(path);
         public override void WriteAttribute(string path, string value, TimeSpan deadline) => inner.WriteAttribute(path, value, deadline);
+
+        public override string? ReadAttribute(string path, TimeSpan deadline) => inner.ReadAttribute(path, deadline);
         public override void MakeDirectory(string path) => inner.MakeDirectory(path);
         public override IDisposable? Lock(string path, TimeSpan deadline) => inner.Lock(path, deadline);
 

@@ -1,0 +1,166 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace PciPass.Host;
+
+/// <summary>
+/// Writes and reads the kernel's attributes from a child process. A write to <c>unbind</c> can wait in the kernel for ever, where no
+/// signal reaches it, and so can a read of <c>driver_override</c> behind it; a thread that waits there would keep this whole process from
+/// ending. The child is left behind instead.
+/// </summary>
+/// <remarks>
+/// The child is this same program, started once for all that an operation asks of it. A request is a path and a value to write, each with
+/// its length in four bytes; without a value (length -1) it asks to read. The answer is the error number in four bytes, and the content
+/// with its length.
+/// </remarks>
+/// <param name="program">This program, and the arguments that come before <see cref="ChildArgument"/>.</param>
+public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDisposable
+{
+    /// <summary>The argument that makes this program the child.</summary>
+    public const string ChildArgument = "--attributes";
+
+    /// <summary>What an attribute holds at most (a page; fs/sysfs/file.c).</summary>
+    const int Page = 4096;
+
+    Process? child;
+
+    /// <exception cref="HostFailure">The kernel refused; with its error number.</exception>
+    /// <exception cref="DeadlinePassed">The kernel has not answered.</exception>
+    public void Write(string path, string value, TimeSpan deadline)
+    {
+        var what = $"write {(value == "\n" ? "an empty line" : value.TrimEnd('\n'))} to";
+        var (errno, _) = Ask(what, path, Encoding.UTF8.GetBytes(value), deadline);
+        if (errno != 0)
+            throw new HostFailure(what, path, errno);
+    }
+
+    /// <returns>The content without its last line's end; null when there is no such attribute.</returns>
+    /// <exception cref="HostFailure">The kernel refused; with its error number.</exception>
+    /// <exception cref="DeadlinePassed">The kernel has not answered.</exception>
+    public string? Read(string path, TimeSpan deadline)
+    {
+        var (errno, content) = Ask("read", path, null, deadline);
+        return errno switch
+        {
+            0 => Encoding.UTF8.GetString(content).TrimEnd('\n'),
+            Errno.ENOENT => null,
+            _ => throw new HostFailure("read", path, errno),
+        };
+    }
+
+    (int Errno, byte[] Content) Ask(string what, string path, byte[]? value, TimeSpan deadline)
+    {
+        child ??= Start();
+        try
+        {
+            Send(child.StandardInput.BaseStream, path, value);
+            var reading = ReadAnswer(child.StandardOutput.BaseStream);
+            if (!reading.Wait(deadline))
+            {
+                child = null;
+                throw new DeadlinePassed($"{what} {path}", deadline);
+            }
+            return reading.Result;
+        }
+        catch (Exception error) when (error is IOException or AggregateException { InnerException: IOException })
+        {
+            child = null;
+            throw new HostFailure($"{what} {path}: the process that does it ended ({error.Message})");
+        }
+    }
+
+    static async Task<(int, byte[])> ReadAnswer(Stream stream)
+    {
+        var head = new byte[8];
+        await stream.ReadExactlyAsync(head).ConfigureAwait(false);
+        var content = new byte[BinaryPrimitives.ReadInt32LittleEndian(head.AsSpan(4))];
+        await stream.ReadExactlyAsync(content).ConfigureAwait(false);
+        return (BinaryPrimitives.ReadInt32LittleEndian(head), content);
+    }
+
+    /// <summary>The command that started this process; under "dotnet pcipass.dll" the program is dotnet, and its first argument is ours.</summary>
+    public static IReadOnlyList<string> ThisProgram
+    {
+        get
+        {
+            var program = Environment.ProcessPath ?? throw new HostFailure("the path of this program is unknown");
+            return Path.GetFileName(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0]] : [program];
+        }
+    }
+
+    Process Start()
+    {
+        var start = new ProcessStartInfo(program[0]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        foreach (var argument in program.Skip(1))
+            start.ArgumentList.Add(argument);
+        start.ArgumentList.Add(ChildArgument);
+        return Process.Start(start) ?? throw new HostFailure($"{program[0]} could not be started");
+    }
+
+    static void Send(Stream stream, string path, byte[]? value)
+    {
+        var pathBytes = Encoding.UTF8.GetBytes(path);
+        var request = new byte[8 + pathBytes.Length + (value?.Length ?? 0)];
+        BinaryPrimitives.WriteInt32LittleEndian(request, pathBytes.Length);
+        pathBytes.CopyTo(request, 4);
+        BinaryPrimitives.WriteInt32LittleEndian(request.AsSpan(4 + pathBytes.Length), value?.Length ?? -1);
+        value?.CopyTo(request, 8 + pathBytes.Length);
+        stream.Write(request);
+        stream.Flush();
+    }
+
+    /// <summary>The child's whole life: one write(2) or read(2) for each request, until the parent closes the pipe.</summary>
+    public static int RunChild()
+    {
+        // Ctrl-C reaches every process of the terminal; the parent decides what becomes of the operation.
+        using var kept = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
+        using var input = Console.OpenStandardInput();
+        using var output = Console.OpenStandardOutput();
+        while (Receive(input, out var path) && path is not null && Receive(input, out var value))
+        {
+            var (errno, content) = Access(Encoding.UTF8.GetString(path), value);
+            var answer = new byte[8 + content.Length];
+            BinaryPrimitives.WriteInt32LittleEndian(answer, errno);
+            BinaryPrimitives.WriteInt32LittleEndian(answer.AsSpan(4), content.Length);
+            content.CopyTo(answer, 8);
+            output.Write(answer);
+            output.Flush();
+        }
+        return 0;
+    }
+
+    /// <returns>False at the end of the input.</returns>
+    static bool Receive(Stream input, out byte[]? bytes)
+    {
+        Span<byte> length = stackalloc byte[4];
+        bytes = null;
+        if (input.ReadAtLeast(length, length.Length, throwOnEndOfStream: false) < length.Length)
+            return false;
+        if (BinaryPrimitives.ReadInt32LittleEndian(length) is >= 0 and var count)
+        {
+            bytes = new byte[count];
+            input.ReadExactly(bytes);
+        }
+        return true;
+    }
+
+    static (int Errno, byte[] Content) Access(string path, byte[]? value)
+    {
+        var descriptor = Libc.Open(path, (value is null ? Libc.O_RDONLY : Libc.O_WRONLY) | Libc.O_CLOEXEC, 0);
+        if (descriptor < 0)
+            return (Libc.LastError, []);
+        var page = new byte[value is null ? Page : 0];
+        var result = value is null ? Libc.Read(descriptor, page, page.Length) : Libc.Write(descriptor, value, value.Length);
+        var errno = result < 0 ? Libc.LastError : 0;
+        _ = Libc.Close(descriptor);
+        return (errno, errno == 0 && value is null ? page[..(int)result] : []);
+    }
+
+    public void Dispose()
+    {
+        child?.StandardInput.Close();
+        child?.Dispose();
+    }
+}
