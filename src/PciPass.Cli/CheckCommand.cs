@@ -29,11 +29,11 @@ static class CheckCommand
         else if (plan.IsRefused)
         {
             Messages.WriteRefusals(session.Terminal, plan);
-            Messages.WriteWarnings(session.Terminal, plan);
+            Messages.WriteWarnings(session.Terminal, plan, withNotes: true);
         }
         else
         {
-            Messages.WriteWarnings(session.Terminal, plan);
+            Messages.WriteWarnings(session.Terminal, plan, withNotes: true);
             foreach (var address in request.Functions)
                 session.Terminal.Output.WriteLine($"{address} ({session.NameOf(snapshot, snapshot.Find(address)!)}) can go to {(guest is null ? "a guest" : $"guest {guest}")}");
         }

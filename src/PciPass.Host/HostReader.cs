@@ -27,7 +27,9 @@ public static class HostReader
             PcibackSlots = [.. XenReader.ReadSlots(files)],
             Drivers = [.. files.List("/sys/bus/pci/drivers")],
             Functions = functions,
-            Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
+            Ranges = IsolationReader.ReadRanges(files),
+            GroupsAreOverridden = (files.ReadText("/proc/cmdline") ?? "").Contains("pcie_acs_override", StringComparison.Ordinal),
+            Uses = Try(() => UseReader.Read(host, names, functions), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Taken = taken,
             Unfinished = Ledger.Unfinished(operations),
@@ -35,10 +37,16 @@ public static class HostReader
         if (hypervisor == Hypervisor.XenDom0)
         {
             snapshot = Try(() => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
-            var (iommu, reason) = XenReader.ReadIommu(host);
-            snapshot = snapshot with { Iommu = iommu, IommuReason = reason };
+            snapshot = XenReader.ReadIommu(host, snapshot);
             snapshot = Try(() => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
         }
+        else
+        {
+            snapshot = IsolationReader.ReadIommu(files, snapshot);
+        }
+        snapshot = Try(() => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
+        if (functions.Values.Any(function => function.IsHeaderOnly))
+            unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
         return snapshot with { Unread = unread.ToImmutable() };
     }
 

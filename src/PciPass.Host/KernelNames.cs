@@ -23,7 +23,7 @@ public sealed class KernelNames
         var names = new KernelNames { Interfaces = interfaces.ToImmutable() };
         foreach (var (name, address) in names.Interfaces)
             names.byName[name] = address;
-        foreach (var family in (ReadOnlySpan<string>)["block", "nvme", "drm", "sound"])
+        foreach (var family in (ReadOnlySpan<string>)["block", "nvme", "drm", "sound", "infiniband", "ieee80211"])
         {
             foreach (var name in files.List($"/sys/class/{family}"))
             {

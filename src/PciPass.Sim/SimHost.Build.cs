@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using PciPass.Core;
+using PciPass.Host;
 
 namespace PciPass.Sim;
 
@@ -12,6 +13,7 @@ public sealed partial class SimHost
     string? hide = "";
     bool pcibackFirst = true;
     bool iommu = true;
+    bool remapping = true;
 
     /// <summary>A machine with Xen, an IOMMU and xen-pciback, still without any function.</summary>
     public static SimHost Xen() => new(xen: true);
@@ -82,6 +84,13 @@ public sealed partial class SimHost
     {
         hide = list;
         pcibackFirst = first;
+        return this;
+    }
+
+    /// <summary>The IOMMU confines DMA, but not interrupts.</summary>
+    public SimHost WithoutInterruptRemapping()
+    {
+        remapping = false;
         return this;
     }
 
@@ -291,8 +300,12 @@ public sealed partial class SimHost
         proc.Set("swaps", SimAttribute.Text(() => Names.SwapTable));
         proc.Make("net").Set("route", SimAttribute.Text(() => Names.RouteTable));
         proc.Make("net").Set("ipv6_route", SimAttribute.Text(() => Names.Route6Table));
+        proc.Set("iomem", SimAttribute.Text(() => SimFirmware.Ranges(Pci.Functions, IsRoot)));
+        proc.Set("cmdline", SimAttribute.Text("console=hvc0"));
         if (!IsXen)
             return;
+        if (iommu)
+            sys.Make("firmware/acpi/tables").Set("RMAD", new SimAttribute(() => IsRoot ? SimFirmware.TableOfIommus(remapping) : throw new HostFailure("open", "/sys/firmware/acpi/tables/RMAD", Errno.EACCES)));
         proc.Make("xen").Set("capabilities", SimAttribute.Text("control_d"));
         var hypervisor = sys.Make("hypervisor");
         hypervisor.Set("type", SimAttribute.Text("xen"));
