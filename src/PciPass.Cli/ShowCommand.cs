@@ -49,8 +49,6 @@ static class ShowCommand
         }
         if (function.AccessControl is AccessControl control)
             Row("ACS", control.ToString());
-        foreach (var range in snapshot.RangesOf(address))
-            Row(range.IsPort ? "I/O ports" : "memory", $"{range}{(range.Holder.Length > 0 ? $" ({range.Holder})" : "")}");
         if (function.NumaNode is int node and >= 0)
             Row("memory node", $"{node}");
         if (function.IommuGroup is int group)
