@@ -61,6 +61,7 @@ static class ChangeCommand
             var would = Planner.Plan(seen, new Request(verb, Session.Find(seen, words), guest, accepted));
             return WritePlan(session, would, json);
         }
+        session.NeedsRealHost(verb.ToString().ToLowerInvariant());
         if (session.Host.Caller.UserId != 0)
         {
             Messages.Write(session.Terminal, $"only root can {verb.ToString().ToLowerInvariant()} functions", "not-root",

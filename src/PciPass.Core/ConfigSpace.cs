@@ -73,6 +73,17 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     /// <summary>Whether it may send requests with the numbers of other, absent functions (device control, bit 9).</summary>
     public bool UsesPhantomFunctions => FindCapability(PciExpressCapability) is int at && (Word(at + 8) & 0x200) != 0;
 
+    /// <summary>The same bytes without the Device Serial Number: the capability becomes an empty one, so that the list goes on behind it.</summary>
+    public static byte[] WithoutSerialNumber(byte[] config)
+    {
+        if (new ConfigSpace(config).FindExtendedCapability(DeviceSerialNumberCapability) is not int at || at + 12 > config.Length)
+            return config;
+        byte[] masked = [.. config];
+        masked.AsSpan(at, 2).Clear();
+        masked.AsSpan(at + 4, 8).Clear();
+        return masked;
+    }
+
     byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
 
     ushort Word(int at) => at + 2 <= bytes.Length ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]) : (ushort)0;
