@@ -25,10 +25,10 @@ public static class Companions
         };
     }
 
-    /// <summary>The neighbours of a function that stay behind, and stand in its way there.</summary>
+    /// <summary>The neighbours of a function that stay behind, and stand in its way there. What is behind it goes along by itself.</summary>
     public static IEnumerable<Companion> InTheWay(HostSnapshot host, Request request, PciFunction function) =>
         from other in host.Isolation.NeighboursOf(function)
-        where !request.Functions.Contains(other.Address)
+        where !request.Functions.Contains(other.Address) && !host.BridgesAbove(other).Any(above => above.Address == function.Address)
         let holder = HolderInTheWay(host, request, other)
         where holder is not null
         select new Companion(other, holder);

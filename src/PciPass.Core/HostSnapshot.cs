@@ -77,6 +77,9 @@ public sealed record HostSnapshot
     /// <summary>What pcipass itself took from the host in this boot and has not given back, from its journal.</summary>
     public ImmutableArray<Taken> Taken { get; init; } = [];
 
+    /// <summary>The risks that were accepted by name for what is away from the host now, from the journal.</summary>
+    public ImmutableDictionary<PciAddress, ImmutableSortedSet<string>> Accepted { get; init; } = ImmutableDictionary<PciAddress, ImmutableSortedSet<string>>.Empty;
+
     /// <summary>Functions of operations that did not end: nothing may touch them until a person or <c>recover</c> has.</summary>
     public ImmutableArray<Unfinished> Unfinished { get; init; } = [];
 

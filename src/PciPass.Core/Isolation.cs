@@ -57,10 +57,14 @@ public sealed class Isolation
     /// <summary>Why a function cannot be kept apart from its neighbours, in words.</summary>
     public string ReasonOf(PciAddress address) => reasons.GetValueOrDefault(Root(address), "");
 
-    /// <summary>The topmost bridge above with a conventional bus below it, whose number all requests from there carry; null where PCI Express goes all the way.</summary>
+    /// <summary>
+    /// The topmost bridge above with a conventional bus below it, whose number all requests from there carry; or the function that hides
+    /// others behind it in a segment of their own and signs for them (Intel VMD, pci_real_dma_dev in arch/x86/pci/common.c). Null where
+    /// PCI Express goes all the way.
+    /// </summary>
     public PciFunction? RequesterOf(PciFunction function) => function.IsHeaderOnly
         ? null
-        : host.BridgesAbove(function).LastOrDefault(bridge => bridge.ExpressType is null or PciExpressType.ExpressToPciBridge or PciExpressType.PciToExpressBridge);
+        : host.BridgesAbove(function).LastOrDefault(bridge => bridge.HeaderType == 0 || bridge.ExpressType is null or PciExpressType.ExpressToPciBridge or PciExpressType.PciToExpressBridge);
 
     /// <summary>How well a function would be confined, with the reason in words.</summary>
     public (Confinement Grade, string Reason) GradeOf(PciFunction function)
@@ -78,6 +82,28 @@ public sealed class Isolation
             ? (Confinement.Confined, "")
             : (Confinement.Shared, $"with {Listed(neighbours.Select(other => other.Address))}: {ReasonOf(function.Address)}");
     }
+
+    /// <summary>What a hostile guest would reach with a function, in words: the host, other guests, or nothing beside itself.</summary>
+    public string ReachOf(PciFunction function)
+    {
+        switch (GradeOf(function).Grade)
+        {
+            case Confinement.Confined:
+                return "a hostile guest reaches its own memory and nothing else";
+            case Confinement.Unconfined:
+                return host.Guests.IsEmpty ? "a hostile guest reaches all of the host" : "a hostile guest reaches all of the host, and by that every guest";
+            case Confinement.Unknown:
+                return "what a hostile guest reaches is not known";
+            default:
+                var reached = NeighboursOf(function).GroupBy(OwnerOf).Select(group => $"{Listed(group.Select(other => $"{other.Address} ({other.Class.Name})"))} of {group.Key}");
+                return $"a hostile guest reaches {string.Join(", ", reached)}";
+        }
+    }
+
+    string OwnerOf(PciFunction function) =>
+        host.FindAttachment(function.Address) is Attachment attachment ? $"guest {host.FindGuest(attachment.DomId)!.Name}"
+        : function.Driver == DriverName.Pciback ? "nobody (hidden)"
+        : function.Driver is null && !function.Class.IsBridge && !function.Class.IsSmBus ? "nobody (no driver)" : "the host";
 
     /// <summary>At most four of them, and how many more.</summary>
     public static string Listed<T>(IEnumerable<T> items)

@@ -9,6 +9,7 @@ sealed class BlockDevices
     const int Deepest = 16;
 
     readonly SysTree files;
+    readonly Dictionary<string, string> folders = new(StringComparer.Ordinal);
     readonly Dictionary<string, string> links = new(StringComparer.Ordinal);
     readonly Dictionary<string, IReadOnlyList<(PciAddress, string)>> below = new(StringComparer.Ordinal);
 
@@ -18,7 +19,21 @@ sealed class BlockDevices
         foreach (var name in files.List(Class))
         {
             if (files.ReadLink($"{Class}/{name}") is string link)
-                links[name] = link;
+                (links[name], folders[name]) = (link, $"{Class}/{name}");
+        }
+        if (links.Count == 0)
+            ReadOldKernel();
+    }
+
+    /// <summary>Before 2.6.26 the devices are directories below /sys/block, partitions inside their disk, each with a link to the device.</summary>
+    void ReadOldKernel()
+    {
+        foreach (var disk in files.List("/sys/block"))
+        {
+            var link = files.ReadLink($"/sys/block/{disk}/device") ?? "";
+            (links[disk], folders[disk]) = ($"{link}/{disk}", $"/sys/block/{disk}");
+            foreach (var part in files.List($"/sys/block/{disk}").Where(name => name.StartsWith(disk, StringComparison.Ordinal)))
+                (links[part], folders[part]) = ($"{link}/{disk}/{part}", $"/sys/block/{disk}/{part}");
         }
     }
 
@@ -31,7 +46,9 @@ sealed class BlockDevices
     public IReadOnlyList<PciAddress> FunctionsOf(string name) => links.TryGetValue(name, out var link) ? FunctionsBehind(link) : [];
 
     /// <summary>A device by its number.</summary>
-    public string? ByNumber(int major, int minor) => files.ReadLink($"/sys/dev/block/{major}:{minor}") is string link ? LastPart(link) : null;
+    public string? ByNumber(int major, int minor) => files.ReadLink($"/sys/dev/block/{major}:{minor}") is string link ? LastPart(link) : folders.Keys.FirstOrDefault(name => !IsInClass(name) && NumberOf(name) == $"{major}:{minor}");
+
+    bool IsInClass(string name) => folders[name].StartsWith(Class, StringComparison.Ordinal);
 
     /// <summary>A device by its path below /dev, following the names that device mapper and udev give; null for what is none.</summary>
     public string? ByPath(string path)
@@ -43,15 +60,15 @@ sealed class BlockDevices
     }
 
     /// <summary>What stands right on a device: device mapper, md, bcache.</summary>
-    public IReadOnlyList<string> HoldersOf(string name) => files.List($"{Class}/{name}/holders");
+    public IReadOnlyList<string> HoldersOf(string name) => folders.TryGetValue(name, out var folder) ? files.List($"{folder}/holders") : [];
 
     /// <summary>What a loop device reads from; null for others.</summary>
-    public string? LoopFile(string name) => name.StartsWith("loop", StringComparison.Ordinal) ? files.ReadText($"{Class}/{name}/loop/backing_file") : null;
+    public string? LoopFile(string name) => name.StartsWith("loop", StringComparison.Ordinal) && folders.TryGetValue(name, out var folder) ? files.ReadText($"{folder}/loop/backing_file") : null;
 
-    public bool IsPartition(string name) => files.Exists($"{Class}/{name}/partition");
+    public bool IsPartition(string name) => files.Exists($"{folders[name]}/partition") || (!IsInClass(name) && folders[name].Count(letter => letter == '/') > 3);
 
     /// <summary>The device's number as <c>major:minor</c>.</summary>
-    public string? NumberOf(string name) => files.ReadText($"{Class}/{name}/dev");
+    public string? NumberOf(string name) => files.ReadText($"{folders[name]}/dev");
 
     IReadOnlyList<(PciAddress Function, string Name)> FunctionsBelow(string name, int depth)
     {
@@ -63,7 +80,7 @@ sealed class BlockDevices
         List<(PciAddress, string)> found = [.. own.Select(function => (function, name))];
         if (own.Count == 0)
         {
-            foreach (var slave in files.List($"{Class}/{name}/slaves"))
+            foreach (var slave in files.List($"{folders[name]}/slaves"))
                 found.AddRange(FunctionsBelow(slave, depth + 1));
             if (LoopFile(name) is string file && ByPath(file) is string device)
                 found.AddRange(FunctionsBelow(device, depth + 1));

@@ -32,6 +32,7 @@ public static class HostReader
             Uses = Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Taken = taken,
+            Accepted = Ledger.Accepted(operations, bootId),
             Unfinished = Ledger.Unfinished(operations),
         };
         if (hypervisor == Hypervisor.XenDom0)

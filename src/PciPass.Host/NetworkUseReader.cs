@@ -54,8 +54,12 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
             Add(name, HostUseKind.DefaultRoute, "IPv4");
         foreach (var name in NetworkTables.ParseDefaultRoutes6(six))
             Add(name, HostUseKind.DefaultRoute, "IPv6");
-        foreach (var (name, target) in NetworkTables.ParseGatewayRoutes4(four))
-            Add(name, HostUseKind.Route, target);
+        // The kernel makes a route for each address by itself, which tells the same again.
+        foreach (var (name, target, hasGateway) in NetworkTables.ParseRoutes4(four))
+        {
+            if (hasGateway || !uses.Any(use => use.Kind == HostUseKind.NetworkAddress && use.Name == name))
+                Add(name, HostUseKind.Route, target);
+        }
 
         void Add(string name, HostUseKind kind, string detail)
         {

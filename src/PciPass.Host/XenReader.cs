@@ -43,7 +43,7 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)), GuestRecord.HasPassthrough(host.Files, id)));
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)))));
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))

@@ -10,11 +10,12 @@ static class SimFirmware
     /// Intel's table with one IOMMU for all, as Xen leaves it: renamed, so that dom0 does not use the IOMMU itself (seen in the lab).
     /// </summary>
     /// <param name="hasRemapping">Whether the platform can remap interrupts.</param>
-    public static byte[] TableOfIommus(bool hasRemapping)
+    /// <param name="name">What it is called: <c>RMAD</c> below Xen, <c>DMAR</c> else.</param>
+    public static byte[] TableOfIommus(string name, bool hasRemapping)
     {
         const int Header = 48, Unit = 16;
         var table = new byte[Header + Unit];
-        "RMAD"u8.CopyTo(table);
+        Encoding.ASCII.GetBytes(name, table);
         BinaryPrimitives.WriteInt32LittleEndian(table.AsSpan(4), table.Length);
         "BOCHS "u8.CopyTo(table.AsSpan(10));
         table[36] = 38;

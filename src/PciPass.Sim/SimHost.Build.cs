@@ -302,10 +302,18 @@ public sealed partial class SimHost
         proc.Make("net").Set("ipv6_route", SimAttribute.Text(() => Names.Route6Table));
         proc.Set("iomem", SimAttribute.Text(() => SimFirmware.Ranges(Pci.Functions, IsRoot)));
         proc.Set("cmdline", SimAttribute.Text("console=hvc0"));
-        if (!IsXen)
-            return;
         if (iommu)
-            sys.Make("firmware/acpi/tables").Set("RMAD", new SimAttribute(() => IsRoot ? SimFirmware.TableOfIommus(remapping) : throw new HostFailure("open", "/sys/firmware/acpi/tables/RMAD", Errno.EACCES)));
+        {
+            var name = IsXen ? "RMAD" : "DMAR";
+            sys.Make("firmware/acpi/tables").Set(name, new SimAttribute(() => IsRoot ? SimFirmware.TableOfIommus(name, remapping) : throw new HostFailure("open", $"/sys/firmware/acpi/tables/{name}", Errno.EACCES)));
+        }
+        if (!IsXen)
+        {
+            if (iommu)
+                sys.Make("class/iommu").Set("dmar0", new SimLink("../../devices/virtual/iommu/dmar0"));
+            proc.Set("interrupts", SimAttribute.Text($"           CPU0\n  9:          0  {(iommu && remapping ? "IR-" : "")}IO-APIC   9-fasteoi   acpi"));
+            return;
+        }
         proc.Make("xen").Set("capabilities", SimAttribute.Text("control_d"));
         var hypervisor = sys.Make("hypervisor");
         hypervisor.Set("type", SimAttribute.Text("xen"));

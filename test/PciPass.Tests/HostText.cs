@@ -8,7 +8,7 @@ namespace PciPass.Tests;
 /// A host in a few lines, for tests of the planner. A function is <c>ADDRESS CLASS [word...]</c>, where a word is
 /// <c>driver=</c>, <c>override=</c>, <c>names=</c>, <c>below=BRIDGE</c>, <c>pf=ADDRESS</c>, <c>slot</c>, <c>type1</c> (a bridge's
 /// header), <c>mf</c> (several functions), <c>acs</c> (isolates), <c>group=</c>, <c>irq=</c>, <c>line</c> (no MSI), <c>noreset</c>,
-/// <c>silent</c> (does not answer), <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE</c>, <c>attached ADDRESS DOMID [SLOT]</c>,
+/// <c>silent</c> (does not answer), <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE [nomap] [pod] [altp2m]</c>, <c>attached ADDRESS DOMID [SLOT]</c>,
 /// <c>use ADDRESS KIND NAME DETAIL</c>, <c>claim ADDRESS GUEST FILE</c>, <c>taken ADDRESS DRIVER|- OVERRIDE|- GUEST|-</c>,
 /// <c>open ADDRESS STATE</c>, <c>bar ADDRESS START END [HOLDER]</c>, <c>rmrr ADDRESS</c>, <c>no remapping</c>, <c>no iommu</c>, <c>no pciback</c>, <c>no xen</c>.
 /// </summary>
@@ -29,6 +29,13 @@ static class HostText
                 ["rmrr", var address] => host with { Reserved = host.Reserved.Add(new ReservedMemory(PciAddress.Parse(address), 0x7f000000, 0x7f0fffff, IsShared: false)) },
                 ["no", "pciback"] => host with { PcibackLoaded = false },
                 ["no", "xen"] => host with { Hypervisor = Hypervisor.None },
+                ["guest", var name, var id, var type, .. { Length: > 0 } settings] => host with
+                {
+                    Guests = host.Guests.Add(new Guest(GuestName.Parse(name), Number(id), Enum.Parse<GuestType>(type, ignoreCase: true))
+                    {
+                        HasHostMap = settings.Contains("nomap") ? false : null, PopulatesOnDemand = settings.Contains("pod"), HasSeveralMaps = settings.Contains("altp2m"),
+                    }),
+                },
                 ["guest", var name, var id, var type] => host with { Guests = host.Guests.Add(new Guest(GuestName.Parse(name), Number(id), Enum.Parse<GuestType>(type, ignoreCase: true))) },
                 ["attached", var address, var id, .. var slot] => host with
                 {

@@ -4,7 +4,7 @@ using Xunit;
 namespace PciPass.Tests;
 
 /// <summary>Other topologies than the demonstration's.</summary>
-public sealed class LabRich(LabRich.Rich host) : LabTest(host), IClassFixture<LabRich.Rich>
+public sealed partial class LabRich(LabRich.Rich host) : LabTest(host), IClassFixture<LabRich.Rich>
 {
     /// <summary>The lab's machine with everything that the demonstration's has not.</summary>
     public sealed class Rich() : LabHost(Machine.Rich, "test-rich", "web1", "db1");

@@ -142,6 +142,11 @@ public class PlannerTests
     [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:00.0", "has-virtual-functions")]
     [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:10.0", "")]
     [InlineData(HiddenCard + "\ntaken 0000:09:00.0 tg3 - -", "unhide 09:00.0", "driver-gone")]
+    [InlineData(Card + "\nguest web1 3 pv nomap", "attach 09:00.0 web1", "guest-no-host-map")]
+    [InlineData(Card + "\nguest web1 3 hvm pod", "attach 09:00.0 web1", "guest-memory")]
+    [InlineData(Card + "\nguest web1 3 hvm altp2m", "attach 09:00.0 web1", "guest-memory")]
+    [InlineData("0000:00:05.5 010400 driver=vmd\n10000:01:00.0 010802 driver=nvme below=0000:00:05.5\nuse 10000:01:00.0 Mount nvme0n1 /srv", "hide 00:05.5", "in-use-disk")]
+    [InlineData("0000:00:05.5 010400 driver=vmd\n10000:01:00.0 010802 driver=nvme below=0000:00:05.5", "hide 10000:01:00.0", "not-passable,group-shared")]
     [InlineData(Card + "\nno remapping", "hide 09:00.0", "no-interrupt-remapping")]
     [InlineData("0000:09:00.0 020000 driver=e1000e silent", "hide 09:00.0", "no-answer")]
     [InlineData("0000:09:00.0 020000 driver=e1000e mf\n0000:09:00.1 020000 driver=e1000e mf", "hide 09:00.0", "group-shared")]
@@ -171,6 +176,13 @@ public class PlannerTests
     [InlineData(Card + "\nbar 0000:09:00.0 c0000000 cfffffff BOOTFB", "hide 09:00.0", "boot-framebuffer")]
     public void Refuses_with_the_code(string host, string command, string codes) =>
         Assert.Equal(codes, string.Join(',', Plan(host, command).Refusals.Select(finding => finding.Code)));
+
+    [Fact]
+    public void A_guest_has_32_slots_and_no_more()
+    {
+        var host = Card + "\nguest web1 3 pv\n" + string.Concat(Enumerable.Range(0, 32).Select(n => $"0000:{n + 0x20:x2}:00.0 020000 driver=pciback\nattached 0000:{n + 0x20:x2}:00.0 3\n"));
+        Assert.Equal(["guest-full"], Plan(host, "attach 09:00.0 web1").Refusals.Select(finding => finding.Code));
+    }
 
     [Theory]
     [InlineData("0000:09:00.0 020000 driver=e1000e noreset", "no-reset")]

@@ -16,6 +16,9 @@ public static class Catalogue
         new GuestUnknown(),
         new GuestType(),
         new GuestNotPrepared(),
+        new GuestWithoutHostMap(),
+        new GuestMemory(),
+        new GuestFull(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),
@@ -43,6 +46,7 @@ public static class Catalogue
         new NoInterruptRemapping(),
         new SharedInterrupt(),
         new NoReset(),
+        new GuestSystem(),
         new DriverGone(),
     ];
 

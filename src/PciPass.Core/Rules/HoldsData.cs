@@ -11,8 +11,7 @@ public sealed class HoldsData : Rule
     {
         foreach (var function in ToTake(host, request))
         {
-            // A partition's use says more than the table that it stands in.
-            var contents = host.UsesOf(function.Address).Where(use => use.Kind == HostUseKind.Content).Select(use => $"{use.Name} ({use.Text})").ToArray();
+            var contents = host.UsesOf(function.Address).Where(use => use.Kind == HostUseKind.Content).Select(use => $"{use.Name} ({use.Detail})").ToArray();
             if (contents.Length > 0)
                 yield return Warn(function.Address, $"{function.Address} holds data", Isolation.Listed(contents), "see that nobody needs it, or that it is meant for this guest");
         }
