@@ -32,12 +32,16 @@ static class ChangeCommand
         var accept = Options.Accept();
         var dryRun = Options.DryRun();
         var json = Options.Json();
+        var companions = Options.WithCompanions();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
+        if (verb is Verb.Hide or Verb.Attach)
+            command.Options.Add(companions);
         command.SetAction(parsed =>
         {
             var all = parsed.GetValue(words)!;
             var codes = Codes(parsed.GetValue(accept));
-            return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes, parsed.GetValue(dryRun), parsed.GetValue(json));
+            return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes,
+                command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;
     }
@@ -53,14 +57,15 @@ static class ChangeCommand
         return [.. accept ?? []];
     }
 
-    static int Run(Session session, Verb verb, string[] words, GuestName? guest, ImmutableSortedSet<string> accepted, bool dryRun, bool json)
+    static int Run(Session session, Verb verb, string[] words, GuestName? guest, ImmutableSortedSet<string> accepted, bool withCompanions, bool dryRun, bool json)
     {
         if (dryRun)
         {
             var seen = session.Read();
-            var would = Planner.Plan(seen, new Request(verb, Session.Find(seen, words), guest, accepted));
+            var would = Planner.Plan(seen, new Request(verb, Find(seen, words, withCompanions), guest, accepted));
             return WritePlan(session, would, json);
         }
+        session.NeedsRealHost(verb.ToString().ToLowerInvariant());
         if (session.Host.Caller.UserId != 0)
         {
             Messages.Write(session.Terminal, $"only root can {verb.ToString().ToLowerInvariant()} functions", "not-root",
@@ -72,7 +77,7 @@ static class ChangeCommand
         using var held = session.Journal.Lock(LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
         var snapshot = session.Read();
-        var plan = Planner.Plan(snapshot, new Request(verb, Session.Find(snapshot, words), guest, accepted));
+        var plan = Planner.Plan(snapshot, new Request(verb, Find(snapshot, words, withCompanions), guest, accepted));
         if (plan.IsRefused)
             return WritePlan(session, plan, json);
         Messages.WriteWarnings(session.Terminal, plan);
@@ -86,6 +91,12 @@ static class ChangeCommand
         }
         var outcome = session.Executor(json).Run(snapshot, plan);
         return WriteOutcome(session, outcome, json);
+    }
+
+    static ImmutableArray<PciAddress> Find(HostSnapshot snapshot, string[] words, bool withCompanions)
+    {
+        var named = Session.Find(snapshot, words);
+        return withCompanions ? Companions.Complete(snapshot, named) : named;
     }
 
     static int WritePlan(Session session, Plan plan, bool json)

@@ -39,7 +39,15 @@ public static class CommandLine
             RecoverCommand.Create(session),
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
+            CaptureCommand.Create(session),
         };
+        var record = new Option<string>("--host")
+        {
+            Description = "Look at a recorded host instead: a folder with sys/, proc/, etc/ as they lie there, a tar of one, or what \"pcipass capture\" wrote.",
+            HelpName = "FILE|DIR",
+            Recursive = true,
+        };
+        root.Options.Add(record);
         root.SetAction(parsed =>
         {
             new HelpAction().Invoke(parsed);
@@ -56,6 +64,8 @@ public static class CommandLine
         }
         try
         {
+            if (parsed.GetValue(record) is string path)
+                session.Use(new RecordedHost(RecordedTree.Open(path)));
             return parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
         }
         catch (UsageError error)

@@ -13,10 +13,11 @@ sealed record FunctionState(string Word, string Reason, string Code)
     {
         if (snapshot.Unfinished.FirstOrDefault(unfinished => unfinished.Address == function.Address) is Unfinished open)
             return new FunctionState("busy", $"operation {open.Operation} ({open.Verb}) is {open.State}", "busy");
+        var accepted = snapshot.Accepted.TryGetValue(function.Address, out var codes) ? $"accepted: {string.Join(", ", codes)}" : "";
         if (snapshot.FindAttachment(function.Address) is Attachment attachment)
-            return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.DomId)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}", "");
+            return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.DomId)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}{(accepted.Length > 0 ? $"; {accepted}" : "")}", "");
         if (function.Driver == DriverName.Pciback)
-            return new FunctionState("hidden", "", "");
+            return new FunctionState("hidden", accepted, "");
         var refusals = Catalogue.Check(snapshot, new Request(Verb.Hide, [function.Address], null, [])).Where(finding => finding.Severity >= Severity.Refuse && finding.Subject != "host").ToArray();
         return refusals is [var first, ..] ? new FunctionState("stays", first.Why, first.Code) : new FunctionState("free", "", "");
     }

@@ -30,16 +30,18 @@ sealed record JsonFinding(string Code, string Severity, string Subject, string W
 
 sealed record JsonFunction(string Address, string Name, string Class, string ClassCode, string Vendor, string Device, string SubsystemVendor, string SubsystemDevice,
     string? SerialNumber, string Place, string? Bridge, string? Driver, string? DriverOverride, int? IommuGroup, string? PhysicalFunction, string[] KnownAs,
-    string State, string Reason, string Code, string? Guest, string? SlotInGuest, JsonTaken? Taken)
+    string State, string Reason, string Code, string Dma, string DmaReason, string? Resets, string? Guest, string? SlotInGuest, JsonTaken? Taken)
 {
     public static JsonFunction Of(Session session, HostSnapshot snapshot, PciFunction function, FunctionState state)
     {
         var attachment = snapshot.FindAttachment(function.Address);
         var taken = snapshot.Taken.FirstOrDefault(taken => taken.Address == function.Address);
+        var (grade, why) = snapshot.Isolation.GradeOf(function);
         return new JsonFunction(function.Address.ToString(), session.NameOf(snapshot, function), function.Class.Name, function.Class.ToString(),
             $"{function.Ids.Vendor:x4}", $"{function.Ids.Device:x4}", $"{function.Ids.SubVendor:x4}", $"{function.Ids.SubDevice:x4}",
             function.Identity.SerialNumber?.ToString("x16"), function.Identity.Path, function.Parent?.ToString(), function.Driver?.ToString(), function.DriverOverride?.ToString(),
             function.IommuGroup, function.PhysicalFunction?.ToString(), [.. function.KernelNames], state.Word, state.Reason, state.Code,
+            grade.ToString().ToLowerInvariant(), why, function.Resets?.Text(),
             attachment is null ? null : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot,
             taken is null ? null : new JsonTaken(taken.Operation, taken.Driver?.ToString(), taken.DriverOverride?.ToString(), taken.Guest?.ToString()));
     }

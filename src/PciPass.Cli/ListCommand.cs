@@ -1,5 +1,6 @@
 using System.CommandLine;
 using PciPass.Core;
+using PciPass.Core.Rules;
 
 namespace PciPass.Cli;
 
@@ -26,11 +27,11 @@ static class ListCommand
                 [.. hostFindings.Select(JsonFinding.Of)]));
             return ExitCode.Done;
         }
-        var table = new TextTable("FUNCTION", "CLASS", "DRIVER", "KNOWN AS", "STATE", "NAME AND REASON");
+        var table = new TextTable("FUNCTION", "CLASS", "DRIVER", "KNOWN AS", "STATE", "DMA", "NAME AND REASON");
         foreach (var (function, state) in rows)
         {
             table.Add(function.Address.ToString(), function.Class.Name, function.Driver?.ToString() ?? "-",
-                function.KernelNames.IsEmpty ? "-" : string.Join(',', function.KernelNames), state.Word,
+                function.KernelNames.IsEmpty ? "-" : string.Join(',', function.KernelNames), state.Word, Grade(snapshot, function),
                 $"{session.NameOf(snapshot, function)}{(state.Reason.Length > 0 ? $": {state.Reason}" : "")}");
         }
         table.WriteTo(session.Terminal.Output);
@@ -38,4 +39,8 @@ static class ListCommand
             session.Terminal.Output.WriteLine($"nothing can be passed: {finding.What}: {finding.Why}     [{finding.Code}]");
         return ExitCode.Done;
     }
+
+    /// <summary>How well the DMA of a function that can be passed is confined; a dash for bridges and the chipset.</summary>
+    static string Grade(HostSnapshot snapshot, PciFunction function) =>
+        NotPassable.ReasonAgainst(function) is null ? snapshot.Isolation.GradeOf(function).Grade.ToString().ToLowerInvariant() : "-";
 }

@@ -22,10 +22,10 @@ static class Messages
 
     public static void Write(Terminal terminal, Finding finding) => Write(terminal, finding.What, finding.Code, finding.Why, finding.Remedy);
 
-    /// <summary>What is told but refuses nothing: warnings, and risks that were accepted by name.</summary>
-    public static void WriteWarnings(Terminal terminal, Plan plan)
+    /// <summary>What is told but refuses nothing: warnings, and risks that were accepted by name; notes where somebody asks for all.</summary>
+    public static void WriteWarnings(Terminal terminal, Plan plan, bool withNotes = false)
     {
-        foreach (var finding in plan.Findings.Except(plan.Refusals))
+        foreach (var finding in plan.Findings.Except(plan.Refusals).Where(finding => withNotes || finding.Severity != Severity.Note))
         {
             var word = finding.Severity == Severity.RefuseUnlessAccepted ? "accepted:" : finding.Severity == Severity.Warn ? "warning:" : "note:";
             terminal.Errors.WriteLine($"{terminal.Yellow(word)} {finding.What}: {finding.Why}     [{finding.Code}]");

@@ -9,6 +9,8 @@ static class Options
 
     public static Option<bool> DryRun() => new("--dry-run") { Description = "Print exactly the steps that would be done, and do nothing." };
 
+    public static Option<bool> WithCompanions() => new("--with-companions") { Description = "Take along what cannot be kept apart from the functions named: their neighbours past the IOMMU that the host drives." };
+
     public static Option<string[]> Accept() => new("--accept")
     {
         Description = "Accept a risk by its code, such as unconfined-dma; once for each. \"pcipass rules\" lists the codes.",

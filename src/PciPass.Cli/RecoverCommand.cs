@@ -17,6 +17,7 @@ static class RecoverCommand
 
     static int Run(Session session, bool json)
     {
+        session.NeedsRealHost("recover");
         if (session.Host.Caller.UserId != 0)
         {
             Messages.Write(session.Terminal, "only root can recover", "not-root", $"this is user {session.Host.Caller.UserName}", "the same with sudo");

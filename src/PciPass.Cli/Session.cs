@@ -10,9 +10,19 @@ sealed class Session(HostSystem host, Terminal terminal)
 {
     PciIdsFile? names;
 
-    public HostSystem Host { get; } = host;
+    public HostSystem Host { get; private set; } = host;
     public Terminal Terminal { get; } = terminal;
-    public Journal Journal { get; } = new(host);
+    public Journal Journal { get; private set; } = new(host);
+
+    /// <summary>From here on, another host is meant than the one that this program runs on.</summary>
+    public void Use(HostSystem other) => (Host, Journal) = (other, new Journal(other));
+
+    /// <exception cref="UsageError">The host is a record, which cannot be changed.</exception>
+    public void NeedsRealHost(string verb)
+    {
+        if (Host.IsRecorded)
+            throw new UsageError($"a recorded host cannot be changed, so there is nothing to {verb}", "--host names a record of another host", "the same with --dry-run, check or list");
+    }
 
     public HostSnapshot Read()
     {

@@ -41,12 +41,22 @@ static class ShowCommand
         Row("driver_override", snapshot.Unfinished.Any(open => open.Address == address) ? "not read while an operation is under way" : function.DriverOverride?.ToString() ?? "none");
         Row("known as", function.KernelNames.IsEmpty ? "nothing" : string.Join(", ", function.KernelNames));
         Row("interrupt pin", function.InterruptPin is 0 or > 4 ? "none" : $"INT{(char)('A' + function.InterruptPin - 1)}");
+        if (NotPassable.ReasonAgainst(function) is null)
+        {
+            var (grade, reason) = snapshot.Isolation.GradeOf(function);
+            Row("DMA", $"{grade.ToString().ToLowerInvariant()}{(reason.Length > 0 ? $": {reason}" : "")}");
+            Row("resets", function.Resets?.Text() ?? "not known");
+        }
+        if (function.AccessControl is AccessControl control)
+            Row("ACS", control.ToString());
+        if (function.NumaNode is int node and >= 0)
+            Row("memory node", $"{node}");
         if (function.IommuGroup is int group)
             Row("IOMMU group", $"{group}");
         if (function.PhysicalFunction is PciAddress physical)
             Row("virtual function of", $"{physical}");
-        foreach (var use in snapshot.Uses.Where(use => use.Address == address))
-            Row("used by the host", $"{use.Name}: {Use(use)}");
+        foreach (var use in snapshot.UsesOf(address))
+            Row("used by the host", $"{use.Name}: {use.Text}");
         foreach (var claim in snapshot.Claims.Where(claim => claim.Address == address))
             Row("claimed", $"by guest {claim.Guest} in {claim.Source}");
         foreach (var taken in snapshot.Taken.Where(taken => taken.Address == address))
@@ -56,14 +66,4 @@ static class ShowCommand
 
         void Row(string name, string value) => session.Terminal.Output.WriteLine($"{name + ":",-20} {value}");
     }
-
-    static string Use(HostUse use) => use.Kind switch
-    {
-        HostUseKind.NetworkAddress => $"address {use.Detail}",
-        HostUseKind.DefaultRoute => $"default route ({use.Detail})",
-        HostUseKind.NetworkPort => $"port of {use.Detail}",
-        HostUseKind.NetworkLower => $"below {use.Detail}",
-        HostUseKind.Mount => $"mounted at {use.Detail}",
-        _ => $"swap ({use.Detail})",
-    };
 }

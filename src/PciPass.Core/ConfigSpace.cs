@@ -9,8 +9,8 @@ namespace PciPass.Core;
 /// <remarks>Layout: PCI Local Bus 3.0, 6.1 and 6.2; PCI Express Base Specification, 7.5 to 7.9.</remarks>
 public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 {
-    const byte PciExpressCapability = 0x10;
-    const ushort DeviceSerialNumberCapability = 0x0003;
+    const byte PowerManagementCapability = 0x01, MsiCapability = 0x05, PciExpressCapability = 0x10, MsixCapability = 0x11, AdvancedFeaturesCapability = 0x13;
+    const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d;
 
     readonly ReadOnlySpan<byte> bytes = bytes;
 
@@ -39,6 +39,50 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     public ulong? SerialNumber => FindExtendedCapability(DeviceSerialNumberCapability) is int at && at + 12 <= bytes.Length
         ? BinaryPrimitives.ReadUInt64LittleEndian(bytes[(at + 4)..])
         : null;
+
+    /// <summary>Whether no more than the header was read: an ordinary user gets 64 bytes, and no capability is known.</summary>
+    public bool IsHeaderOnly => bytes.Length <= 64;
+
+    /// <summary>The number of the bus right below a bridge (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.3); 0 for what is no bridge.</summary>
+    public byte SecondaryBus => HeaderType == 1 ? Byte(0x19) : (byte)0;
+
+    /// <summary>Whether it can interrupt by a message (MSI or MSI-X, PCI Local Bus 3.0, 6.8), and so without a shared line.</summary>
+    public bool HasMessageInterrupts => FindCapability(MsiCapability) is not null || FindCapability(MsixCapability) is not null;
+
+    /// <summary>Access Control Services (7.7.8), what it can and what is switched on; null where it has none.</summary>
+    public AccessControl? AccessControl
+    {
+        get
+        {
+            if (FindExtendedCapability(AccessControlCapability) is not int at)
+                return null;
+            // Some chipsets lay the two registers out as double words.
+            return new AccessControl(Word(at + 4), Word(at + (AccessControlQuirks.HasWideRegisters(Ids) ? 8 : 6)));
+        }
+    }
+
+    /// <summary>
+    /// The ways in which this function alone can be reset, as the capabilities tell, in Linux' words and order (drivers/pci/pci.c):
+    /// <c>flr</c> (device capabilities, bit 28), <c>af_flr</c> (Advanced Features), <c>pm</c> (no "No_Soft_Reset").
+    /// </summary>
+    public ResetMethods OwnResets =>
+        (FindCapability(PciExpressCapability) is int express && (Word(express + 6) & 0x1000) != 0 ? ResetMethods.FunctionLevel : ResetMethods.None)
+        | (FindCapability(AdvancedFeaturesCapability) is int advanced && (Byte(advanced + 3) & 3) == 3 ? ResetMethods.AdvancedFeatures : ResetMethods.None)
+        | (FindCapability(PowerManagementCapability) is int power && (Word(power + 4) & 8) == 0 ? ResetMethods.Power : ResetMethods.None);
+
+    /// <summary>Whether it may send requests with the numbers of other, absent functions (device control, bit 9).</summary>
+    public bool UsesPhantomFunctions => FindCapability(PciExpressCapability) is int at && (Word(at + 8) & 0x200) != 0;
+
+    /// <summary>The same bytes without the Device Serial Number: the capability becomes an empty one, so that the list goes on behind it.</summary>
+    public static byte[] WithoutSerialNumber(byte[] config)
+    {
+        if (new ConfigSpace(config).FindExtendedCapability(DeviceSerialNumberCapability) is not int at || at + 12 > config.Length)
+            return config;
+        byte[] masked = [.. config];
+        masked.AsSpan(at, 2).Clear();
+        masked.AsSpan(at + 4, 8).Clear();
+        return masked;
+    }
 
     byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
 

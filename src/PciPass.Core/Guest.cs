@@ -19,7 +19,17 @@ public enum GuestType
 /// Whether Xen prepared it for functions when it was started (<c>passthrough=</c> in its configuration, or a function from the
 /// start); null where that could not be read.
 /// </param>
-public sealed record Guest(GuestName Name, int DomId, GuestType Type, bool? Passthrough = null);
+public sealed record Guest(GuestName Name, int DomId, GuestType Type, bool? Passthrough = null)
+{
+    /// <summary>A PV guest's map of memory has the host's holes (<c>e820_host=</c>), where functions answer; null where that could not be read.</summary>
+    public bool? HasHostMap { get; init; }
+
+    /// <summary>It was started with less memory than it may have, so that Xen fills in pages as it touches them (HVM).</summary>
+    public bool PopulatesOnDemand { get; init; }
+
+    /// <summary>It may have several maps of its memory at once (<c>altp2m=</c>).</summary>
+    public bool HasSeveralMaps { get; init; }
+}
 
 /// <summary>A function that the backend offers to a guest: one <c>dev-N</c> of xenstore, read as a whole.</summary>
 /// <param name="Address">The function on the host (<c>dev-N</c>).</param>

@@ -36,6 +36,21 @@ public sealed record HostSnapshot
     /// <summary>Where <see cref="Iommu"/> was read, or why it is unknown.</summary>
     public string IommuReason { get; init; } = "";
 
+    /// <summary>Whether interrupts of functions are checked as their DMA is; without it a guest can forge interrupts of others.</summary>
+    public IommuState InterruptRemapping { get; init; }
+
+    /// <summary>Where <see cref="InterruptRemapping"/> was read, or why it is unknown.</summary>
+    public string InterruptRemappingReason { get; init; } = "";
+
+    /// <summary>Whether the kernel was told to take functions for isolated that are not (<c>pcie_acs_override</c>): its groups then prove nothing.</summary>
+    public bool GroupsAreOverridden { get; init; }
+
+    /// <summary>The memory that firmware keeps for functions (RMRR).</summary>
+    public ImmutableArray<ReservedMemory> Reserved { get; init; } = [];
+
+    /// <summary>The address ranges of the functions' BARs, sorted by start; empty where an ordinary user could not read them.</summary>
+    public ImmutableArray<AddressRange> Ranges { get; init; } = [];
+
     /// <summary>Whether the pciback driver is there.</summary>
     public bool PcibackLoaded { get; init; }
 
@@ -62,6 +77,9 @@ public sealed record HostSnapshot
     /// <summary>What pcipass itself took from the host in this boot and has not given back, from its journal.</summary>
     public ImmutableArray<Taken> Taken { get; init; } = [];
 
+    /// <summary>The risks that were accepted by name for what is away from the host now, from the journal.</summary>
+    public ImmutableDictionary<PciAddress, ImmutableSortedSet<string>> Accepted { get; init; } = ImmutableDictionary<PciAddress, ImmutableSortedSet<string>>.Empty;
+
     /// <summary>Functions of operations that did not end: nothing may touch them until a person or <c>recover</c> has.</summary>
     public ImmutableArray<Unfinished> Unfinished { get; init; } = [];
 
@@ -80,6 +98,26 @@ public sealed record HostSnapshot
     /// </summary>
     public Attachment? FindAttachment(PciAddress address) =>
         Attachments.FirstOrDefault(attachment => attachment.Address == address && FindGuest(attachment.DomId) is not null);
+
+    /// <summary>What the host does with a function right now.</summary>
+    public IEnumerable<HostUse> UsesOf(PciAddress address) => Index.Uses[address];
+
+    /// <summary>The virtual functions of a physical one.</summary>
+    public IEnumerable<PciFunction> VirtualFunctionsOf(PciAddress address) => Index.VirtualFunctions[address];
+
+    /// <summary>The address ranges of a function's BARs.</summary>
+    public IEnumerable<AddressRange> RangesOf(PciAddress address) => Index.Ranges[address];
+
+    /// <summary>The ranges in memory that lie in the first or the last page of one, itself included; whole pages between belong to it alone.</summary>
+    public IEnumerable<AddressRange> RangesInPagesOf(AddressRange range) => Index.Pages[range.FirstPage].Concat(Index.Pages[range.LastPage]);
+
+    /// <summary>Who can reach whom past the IOMMU.</summary>
+    public Isolation Isolation => Index.Isolation;
+
+    SnapshotIndex? index;
+
+    // Derived from what is immutable, so it may be made at any time and is always the same.
+    SnapshotIndex Index => index is { } made && made.IsOf(this) ? made : index = new SnapshotIndex(this);
 
     /// <summary>The bridges above a function, the nearest first.</summary>
     public IEnumerable<PciFunction> BridgesAbove(PciFunction function)

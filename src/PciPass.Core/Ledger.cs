@@ -37,6 +37,23 @@ public static class Ledger
         return [.. taken.Values];
     }
 
+    /// <summary>The risks that were accepted for each function since it was last with the host.</summary>
+    public static ImmutableDictionary<PciAddress, ImmutableSortedSet<string>> Accepted(IEnumerable<Operation> operations, string bootId)
+    {
+        var accepted = ImmutableDictionary.CreateBuilder<PciAddress, ImmutableSortedSet<string>>();
+        foreach (var operation in operations.Where(operation => operation.BootId == bootId && operation.Ending == Ending.Done).OrderBy(operation => operation.Number))
+        {
+            foreach (var function in operation.Request.Functions)
+            {
+                if (operation.Request.Verb is Verb.Hide or Verb.Attach && operation.Request.Accepted.Count > 0)
+                    accepted[function] = accepted.GetValueOrDefault(function, []).Union(operation.Request.Accepted);
+                else if (operation.Steps.OfType<SetAssignable>().Any(step => step.Address == function && !step.Assignable))
+                    accepted.Remove(function);
+            }
+        }
+        return accepted.ToImmutable();
+    }
+
     /// <summary>The functions of operations that have not ended.</summary>
     public static ImmutableArray<Unfinished> Unfinished(IEnumerable<Operation> operations) =>
     [

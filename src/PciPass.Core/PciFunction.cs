@@ -15,8 +15,38 @@ public sealed record PciFunction
     /// <summary>Null for conventional PCI, and where an ordinary user cannot read so far.</summary>
     public PciExpressType? ExpressType { get; init; }
 
+    /// <summary>Whether other functions may share its device number; never for a virtual function.</summary>
+    public bool IsMultiFunction { get; init; }
+
+    /// <summary>False when its configuration space reads as all ones: it is switched off (D3cold), has fallen off the bus, or is broken.</summary>
+    public bool Answers { get; init; } = true;
+
+    /// <summary>Whether only the header could be read, so that no capability is known.</summary>
+    public bool IsHeaderOnly { get; init; }
+
+    /// <summary>The bus right below a bridge; 0 for what is no bridge.</summary>
+    public byte SecondaryBus { get; init; }
+
+    /// <summary>What it does to keep what is behind or beside it apart; null where it has no such capability.</summary>
+    public AccessControl? AccessControl { get; init; }
+
+    /// <summary>The ways in which the kernel can reset it alone; null where that is not known.</summary>
+    public ResetMethods? Resets { get; init; }
+
+    /// <summary>Whether it sends requests with the numbers of other, absent functions.</summary>
+    public bool UsesPhantomFunctions { get; init; }
+
+    /// <summary>Whether it can interrupt by messages; else it needs its line.</summary>
+    public bool HasMessageInterrupts { get; init; }
+
     /// <summary>0 none, 1 to 4 for INTA to INTD.</summary>
     public byte InterruptPin { get; init; }
+
+    /// <summary>The kernel's number of the legacy interrupt line (<c>irq</c> in sysfs); 0 where it has none.</summary>
+    public int Irq { get; init; }
+
+    /// <summary>The memory node that is nearest; null on a host with one node, and where the firmware does not say.</summary>
+    public int? NumaNode { get; init; }
 
     /// <summary>The driver that the <c>driver</c> link names; null when the function has none.</summary>
     public DriverName? Driver { get; init; }

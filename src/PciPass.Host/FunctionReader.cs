@@ -17,17 +17,18 @@ static class FunctionReader
     {
         const string Root = "/sys/bus/pci/devices";
         var shown = names.Shown();
+        var hasNodes = files.Exists("/sys/devices/system/node/node1");
         var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
         foreach (var name in files.List(Root))
         {
-            if (PciAddress.TryParse(name, out var address) && ReadOne(files, $"{Root}/{name}", address, shown[address], !underWay.Contains(address)) is PciFunction function)
+            if (PciAddress.TryParse(name, out var address) && ReadOne(files, $"{Root}/{name}", address, shown[address], hasNodes, !underWay.Contains(address)) is PciFunction function)
                 functions.Add(address, function);
         }
         return functions.ToImmutable();
     }
 
     /// <returns>Null when the function went away while it was read.</returns>
-    static PciFunction? ReadOne(SysTree files, string folder, PciAddress address, IEnumerable<string> shown, bool isFree)
+    static PciFunction? ReadOne(SysTree files, string folder, PciAddress address, IEnumerable<string> shown, bool hasNodes, bool isFree)
     {
         Span<byte> buffer = stackalloc byte[4096];
         var count = files.Read($"{folder}/config", buffer);
@@ -39,14 +40,26 @@ static class FunctionReader
         var answers = config.Answers;
         var ids = answers ? config.Ids : new PciIds(Attribute("vendor"), Attribute("device"), Attribute("subsystem_vendor"), Attribute("subsystem_device"));
         var (path, parent) = ReadPath(link);
+        var headerType = answers ? config.HeaderType : (byte)0;
+        var pin = physical is null ? config.InterruptPin : (byte)0;
         return new PciFunction
         {
             Address = address,
             Identity = new PciIdentity(path, ids, config.SerialNumber),
             Class = answers ? config.Class : ClassAttribute(),
-            HeaderType = answers ? config.HeaderType : (byte)0,
+            HeaderType = headerType,
             ExpressType = config.ExpressType,
-            InterruptPin = physical is null ? config.InterruptPin : (byte)0,
+            IsMultiFunction = physical is null && config.IsMultiFunction,
+            Answers = answers || physical is not null || count == 0,
+            IsHeaderOnly = config.IsHeaderOnly,
+            SecondaryBus = config.SecondaryBus,
+            AccessControl = config.AccessControl,
+            Resets = headerType == 0 ? Resets(files, folder, config.OwnResets) : null,
+            UsesPhantomFunctions = config.UsesPhantomFunctions,
+            HasMessageInterrupts = config.HasMessageInterrupts,
+            InterruptPin = pin,
+            Irq = pin != 0 && int.TryParse(files.ReadText($"{folder}/irq"), NumberStyles.None, CultureInfo.InvariantCulture, out var irq) ? irq : 0,
+            NumaNode = hasNodes && int.TryParse(files.ReadText($"{folder}/numa_node"), NumberStyles.None, CultureInfo.InvariantCulture, out var node) ? node : null,
             Driver = files.ReadLink($"{folder}/driver") is string driver && DriverName.TryParse(LastPart(driver).ToString(), out var driverName) ? driverName : null,
             DriverOverride = isFree && DriverName.TryParse(files.ReadText($"{folder}/driver_override"), out var name) && name.ToString() != "(null)" ? name : null,
             IommuGroup = files.ReadLink($"{folder}/iommu_group") is string group && int.TryParse(LastPart(group), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null,
@@ -65,6 +78,16 @@ static class FunctionReader
 
         uint Hex(string name) => files.ReadText($"{folder}/{name}") is string text && text.StartsWith("0x", StringComparison.Ordinal)
             && uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : 0;
+    }
+
+    /// <summary>Linux has told the ways since 5.15 and, where there are none, shows no such file; before, it told only whether there are any (<c>reset</c>).</summary>
+    static ResetMethods Resets(SysTree files, string folder, ResetMethods own)
+    {
+        if (files.ReadText($"{folder}/reset_method") is string methods)
+            return ResetMethodNames.Parse(methods);
+        if (!files.Exists($"{folder}/reset"))
+            return ResetMethods.None;
+        return own == ResetMethods.None ? ResetMethods.Bus : own;
     }
 
     /// <summary>

@@ -20,7 +20,7 @@ public static class HolderReader
 {
     public static IReadOnlyList<Holder> Read(SysTree files, PciAddress address)
     {
-        var nodes = Nodes(files, address);
+        var nodes = DeviceNodes.Read(files).Where(node => node.Value == address).Select(node => node.Key).ToHashSet(StringComparer.Ordinal);
         if (nodes.Count == 0)
             return [];
         List<Holder> holders = [];
@@ -32,27 +32,6 @@ public static class HolderReader
                 holders.Add(new Holder(processId, files.ReadText($"/proc/{processId}/comm") ?? "?", node));
         }
         return holders;
-    }
-
-    /// <summary>The paths below /dev of all character and block devices that hang on the function.</summary>
-    static HashSet<string> Nodes(SysTree files, PciAddress address)
-    {
-        HashSet<string> nodes = new(StringComparer.Ordinal);
-        foreach (var kind in (ReadOnlySpan<string>)["block", "char"])
-        {
-            foreach (var number in files.List($"/sys/dev/{kind}"))
-            {
-                var device = $"/sys/dev/{kind}/{number}";
-                if (KernelNames.FunctionBehind(files.ReadLink(device)) != address)
-                    continue;
-                foreach (var line in (files.ReadText($"{device}/uevent") ?? "").Split('\n'))
-                {
-                    if (line.StartsWith("DEVNAME=", StringComparison.Ordinal))
-                        nodes.Add($"/dev/{line["DEVNAME=".Length..]}");
-                }
-            }
-        }
-        return nodes;
     }
 
     static IEnumerable<string> OpenFiles(SysTree files, int processId)

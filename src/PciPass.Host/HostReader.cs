@@ -14,8 +14,8 @@ public static class HostReader
         var names = KernelNames.Read(files);
         var unread = ImmutableArray.CreateBuilder<string>();
         var hypervisor = XenReader.ReadHypervisor(files);
-        var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
-        var operations = Try(journal.ReadAll, "the journal", unread, []);
+        var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? (host.IsRecorded ? "recorded" : null) ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
+        var operations = Try(host, journal.ReadAll, "the journal", unread, []);
         var unfinished = Ledger.Unfinished(operations);
         var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet());
         var taken = Ledger.Taken(operations, bootId);
@@ -28,27 +28,41 @@ public static class HostReader
             PcibackSlots = [.. XenReader.ReadSlots(files)],
             Drivers = [.. files.List("/sys/bus/pci/drivers")],
             Functions = functions,
-            Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
+            Ranges = IsolationReader.ReadRanges(files),
+            GroupsAreOverridden = (files.ReadText("/proc/cmdline") ?? "").Contains("pcie_acs_override", StringComparison.Ordinal),
+            Uses = Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Taken = taken,
+            Accepted = Ledger.Accepted(operations, bootId),
             Unfinished = unfinished,
         };
         if (hypervisor == Hypervisor.XenDom0)
         {
-            snapshot = Try(() => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
-            var (iommu, reason) = XenReader.ReadIommu(host);
-            snapshot = snapshot with { Iommu = iommu, IommuReason = reason };
-            snapshot = Try(() => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
+            snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
+            snapshot = XenReader.ReadIommu(host, snapshot);
+            snapshot = Try(host, () => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
         }
+        else
+        {
+            snapshot = IsolationReader.ReadIommu(files, snapshot);
+        }
+        snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
+        if (functions.Values.Any(function => function.IsHeaderOnly))
+            unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
         return snapshot with { Unread = unread.ToImmutable() };
     }
 
     /// <summary>An ordinary user can list; what only root can read is then told as missing, and never taken for absent.</summary>
-    static T Try<T>(Func<T> read, string what, ImmutableArray<string>.Builder unread, T otherwise)
+    static T Try<T>(HostSystem host, Func<T> read, string what, ImmutableArray<string>.Builder unread, T otherwise)
     {
         try
         {
             return read();
+        }
+        catch (HostFailure failure) when (host.IsRecorded)
+        {
+            unread.Add($"{what} are not in the record: {failure.Message}");
+            return otherwise;
         }
         catch (HostFailure failure) when (failure.ErrorNumber is Errno.EACCES or Errno.EPERM)
         {

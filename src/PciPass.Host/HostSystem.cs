@@ -19,6 +19,9 @@ public abstract class HostSystem
     /// </summary>
     public virtual bool IsInterrupted => false;
 
+    /// <summary>Whether this is no host but what somebody took along of one: it can be looked at only, and may lack parts.</summary>
+    public virtual bool IsRecorded => false;
+
     /// <summary>Runs a program found on the path, without a shell and without input, and waits for it.</summary>
     /// <exception cref="HostFailure">It cannot be started.</exception>
     /// <exception cref="DeadlinePassed">It was still running; it is left running, since killing a toolstack half way helps nobody.</exception>

@@ -17,17 +17,26 @@ public sealed class KernelNames
         var interfaces = ImmutableDictionary.CreateBuilder<string, PciAddress>(StringComparer.Ordinal);
         foreach (var name in files.List("/sys/class/net"))
         {
-            if (FunctionBehind(files.ReadLink($"/sys/class/net/{name}")) is PciAddress address)
+            // Kernels before 2.6.25 have a directory there, with a link to the device in it.
+            if (FunctionBehind(files.ReadLink($"/sys/class/net/{name}") ?? files.ReadLink($"/sys/class/net/{name}/device")) is PciAddress address)
                 interfaces[name] = address;
         }
         var names = new KernelNames { Interfaces = interfaces.ToImmutable() };
         foreach (var (name, address) in names.Interfaces)
             names.byName[name] = address;
-        foreach (var family in (ReadOnlySpan<string>)["block", "nvme", "drm", "sound"])
+        foreach (var family in (ReadOnlySpan<string>)["block", "nvme", "drm", "sound", "infiniband", "ieee80211"])
         {
             foreach (var name in files.List($"/sys/class/{family}"))
             {
                 if (FunctionBehind(files.ReadLink($"/sys/class/{family}/{name}")) is PciAddress address)
+                    names.byName[name] = address;
+            }
+        }
+        if (!files.Exists("/sys/class/block"))
+        {
+            foreach (var name in files.List("/sys/block"))
+            {
+                if (FunctionBehind(files.ReadLink($"/sys/block/{name}/device")) is PciAddress address)
                     names.byName[name] = address;
             }
         }

@@ -142,7 +142,7 @@ public sealed class StepRunner(HostSystem host)
     /// <summary>The step that takes a function from the driver that it has now; null when it has none.</summary>
     public Step? Undriven(PciAddress address) => DriverOf(address) is DriverName driver ? new Rebind(address, driver, null) : null;
 
-    bool HasQuarantine => hasQuarantine ??= XenReader.ReadIommu(host).State != IommuState.Absent;
+    bool HasQuarantine => hasQuarantine ??= XenReader.ReadIommu(host, new HostSnapshot { BootId = "" }).Iommu != IommuState.Absent;
 
     bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
 

@@ -43,12 +43,13 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)), GuestRecord.HasPassthrough(host.Files, id)));
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)))));
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
                 attachments.AddRange(ReadAttachments(store, id, transaction));
-            return snapshot with { Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable() };
+            var disks = ReadDisks(store, guests.ToImmutable(), transaction).ToArray();
+            return snapshot with { Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable(), Uses = snapshot.Uses.AddRange(disks.Length == 0 ? [] : UseReader.OfGuests(host.Files, disks)) };
         });
     }
 
@@ -72,26 +73,53 @@ static class XenReader
         }
     }
 
+    /// <summary>The block devices that the kernel's backend opened for guests: <c>physical-device</c>, major and minor in hexadecimal (xen/include/public/io/blkif.h).</summary>
+    static IEnumerable<(string Guest, int Major, int Minor)> ReadDisks(Xenstore store, ImmutableArray<Guest> guests, uint transaction)
+    {
+        const string Backend = "/local/domain/0/backend/vbd";
+        foreach (var id in Numbers(store.List(Backend, transaction)))
+        {
+            var guest = guests.FirstOrDefault(guest => guest.DomId == id)?.Name.ToString() ?? $"domain {id}";
+            foreach (var disk in store.List($"{Backend}/{id}", transaction))
+            {
+                if (store.Read($"{Backend}/{id}/{disk}/physical-device", transaction)?.Split(':') is [var major, var minor]
+                    && int.TryParse(major, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var first) && int.TryParse(minor, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var second))
+                    yield return (guest, first, second);
+            }
+        }
+    }
+
     public static string BackendPath(int domId) => $"/local/domain/0/backend/pci/{domId}/0";
 
-    /// <summary>Whether Xen has an IOMMU in use: only xl can ask the hypervisor (the capabilities of XEN_SYSCTL_physinfo).</summary>
-    public static (IommuState State, string Reason) ReadIommu(HostSystem host)
+    /// <summary>
+    /// Whether Xen has an IOMMU in use: only xl can ask the hypervisor (the capabilities of XEN_SYSCTL_physinfo). And with which options
+    /// it was booted: that of the interrupts is switched off there.
+    /// </summary>
+    public static HostSnapshot ReadIommu(HostSystem host, HostSnapshot snapshot)
     {
         try
         {
             var result = host.Run("xl", ["info"], XlDeadline);
-            var line = result.Output.Split('\n').FirstOrDefault(line => line.StartsWith("virt_caps", StringComparison.Ordinal));
-            if (result.ExitCode != 0 || line is null)
-                return (IommuState.Unknown, $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}");
-            var capabilities = line[(line.IndexOf(':') + 1)..].Trim();
+            if (result.ExitCode != 0 || Value("virt_caps") is not string capabilities)
+                return snapshot with { Iommu = IommuState.Unknown, IommuReason = $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}" };
             var active = capabilities.Split(' ').Any(word => word is "pv_directio" or "hvm_directio");
-            return (active ? IommuState.Active : IommuState.Absent, $"xl info: virt_caps: {capabilities}");
+            snapshot = snapshot with { Iommu = active ? IommuState.Active : IommuState.Absent, IommuReason = $"xl info: virt_caps: {capabilities}" };
+            var off = (Value("xen_commandline") ?? "").Split(' ').FirstOrDefault(SwitchesRemappingOff);
+            return off is null ? snapshot : snapshot with { InterruptRemapping = IommuState.Absent, InterruptRemappingReason = $"Xen was booted with {off}" };
+
+            string? Value(string name) => result.Output.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is string line
+                ? line[(line.IndexOf(':') + 1)..].Trim()
+                : null;
         }
         catch (HostFailure failure)
         {
-            return (IommuState.Unknown, failure.Message);
+            return snapshot with { Iommu = IommuState.Unknown, IommuReason = failure.Message };
         }
     }
+
+    /// <summary>Xen's option iommu= takes a list; booleans are written as <c>no-intremap</c> or <c>intremap=off</c> (docs/misc/xen-command-line.pandoc).</summary>
+    static bool SwitchesRemappingOff(string option) => option.StartsWith("iommu=", StringComparison.Ordinal)
+        && option["iommu=".Length..].Split(',').Any(word => word is "no-intremap" or "intremap=no" or "intremap=off" or "intremap=false" or "intremap=0" or "intremap=disable");
 
     /// <summary>pciback writes a function's number with two digits (<c>0000:00:00.00</c>); people write one.</summary>
     static string VirtualSlot(string text)

@@ -127,21 +127,32 @@ public sealed class SimFunction(PciAddress address, PciIds ids, PciClass @class)
             // Function level reset (device capabilities, bit 28).
             if (ResetMethods.StartsWith("flr", StringComparison.Ordinal))
                 bytes[0x77] = 0x10;
-            var next = 0x100;
+            // "No_Soft_Reset": switching it off and on is then no reset.
+            bytes[0x44] = (byte)(ResetMethods.Contains("pm", StringComparison.Ordinal) ? 0 : 8);
+            List<Action<int>> extended = [];
             if (SerialNumber is ulong serial)
-            {
-                Extended(next, 0x0003, TotalVfs != 0 ? 0x140 : 0);
-                BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(next + 4), serial);
-                next = 0x140;
-            }
+                extended.Add(at => { Extended(at, 0x0003); BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(at + 4), serial); });
             if (TotalVfs != 0)
             {
-                Extended(next, 0x0010, 0);
-                Word(next + 0x0c, TotalVfs);
-                Word(next + 0x0e, TotalVfs);
-                Word(next + 0x14, 1);
-                Word(next + 0x16, 1);
-                Word(next + 0x1a, VfDevice);
+                extended.Add(at =>
+                {
+                    Extended(at, 0x0010);
+                    Word(at + 0x0c, TotalVfs);
+                    Word(at + 0x0e, TotalVfs);
+                    Word(at + 0x14, 1);
+                    Word(at + 0x16, 1);
+                    Word(at + 0x1a, VfDevice);
+                });
+            }
+            // What QEMU's root ports can, and what a dom0 switches on of it (seen in the lab).
+            if (Acs && !isVirtual)
+                extended.Add(at => { Extended(at, 0x000d); Word(at + 4, 0x5f); Word(at + 6, 0x1d); });
+            for (var number = 0; number < extended.Count; number++)
+            {
+                var at = 0x100 + 0x40 * number;
+                extended[number](at);
+                if (number + 1 < extended.Count)
+                    Word(at + 2, (ushort)(1 | ((at + 0x40) << 4)));
             }
         }
         return bytes;
@@ -154,8 +165,7 @@ public sealed class SimFunction(PciAddress address, PciIds ids, PciClass @class)
             bytes[at + 1] = following;
         }
 
-        void Extended(int at, ushort id, int following) =>
-            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), id | 0x10000u | ((uint)following << 20));
+        void Extended(int at, ushort id) => BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), id | 0x10000u);
     }
 
     /// <summary>Whether other functions share its device number; known once the machine is complete.</summary>

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using PciPass.Core;
+using PciPass.Host;
 
 namespace PciPass.Sim;
 
@@ -12,6 +13,7 @@ public sealed partial class SimHost
     string? hide = "";
     bool pcibackFirst = true;
     bool iommu = true;
+    bool remapping = true;
 
     /// <summary>A machine with Xen, an IOMMU and xen-pciback, still without any function.</summary>
     public static SimHost Xen() => new(xen: true);
@@ -82,6 +84,13 @@ public sealed partial class SimHost
     {
         hide = list;
         pcibackFirst = first;
+        return this;
+    }
+
+    /// <summary>The IOMMU confines DMA, but not interrupts.</summary>
+    public SimHost WithoutInterruptRemapping()
+    {
+        remapping = false;
         return this;
     }
 
@@ -291,8 +300,20 @@ public sealed partial class SimHost
         proc.Set("swaps", SimAttribute.Text(() => Names.SwapTable));
         proc.Make("net").Set("route", SimAttribute.Text(() => Names.RouteTable));
         proc.Make("net").Set("ipv6_route", SimAttribute.Text(() => Names.Route6Table));
+        proc.Set("iomem", SimAttribute.Text(() => SimFirmware.Ranges(Pci.Functions, IsRoot)));
+        proc.Set("cmdline", SimAttribute.Text("console=hvc0"));
+        if (iommu)
+        {
+            var name = IsXen ? "RMAD" : "DMAR";
+            sys.Make("firmware/acpi/tables").Set(name, new SimAttribute(() => IsRoot ? SimFirmware.TableOfIommus(name, remapping) : throw new HostFailure("open", $"/sys/firmware/acpi/tables/{name}", Errno.EACCES)));
+        }
         if (!IsXen)
+        {
+            if (iommu)
+                sys.Make("class/iommu").Set("dmar0", new SimLink("../../devices/virtual/iommu/dmar0"));
+            proc.Set("interrupts", SimAttribute.Text($"           CPU0\n  9:          0  {(iommu && remapping ? "IR-" : "")}IO-APIC   9-fasteoi   acpi"));
             return;
+        }
         proc.Make("xen").Set("capabilities", SimAttribute.Text("control_d"));
         var hypervisor = sys.Make("hypervisor");
         hypervisor.Set("type", SimAttribute.Text("xen"));

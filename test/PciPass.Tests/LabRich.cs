@@ -4,7 +4,7 @@ using Xunit;
 namespace PciPass.Tests;
 
 /// <summary>Other topologies than the demonstration's.</summary>
-public sealed class LabRich(LabRich.Rich host) : LabTest(host), IClassFixture<LabRich.Rich>
+public sealed partial class LabRich(LabRich.Rich host) : LabTest(host), IClassFixture<LabRich.Rich>
 {
     /// <summary>The lab's machine with everything that the demonstration's has not.</summary>
     public sealed class Rich() : LabHost(Machine.Rich, "test-rich", "web1", "db1");
@@ -14,17 +14,20 @@ public sealed class LabRich(LabRich.Rich host) : LabTest(host), IClassFixture<La
     {
         var list = Host.Pcipass("list").Exits(0);
         list.Says("Intel 82574L Gigabit Network Connection", "Intel 82540EM Gigabit Ethernet Controller", "QEMU NVM Express Controller", "Red Hat QEMU XHCI Host Controller", "Inter-VM shared memory");
-        foreach (var function in (string[])["01:00.0", "01:00.1", "04:00.0", "05:00.0", "00:10.0", "3b:00.0"])
-            Assert.Contains(list.Stdout.Split('\n'), line => line.StartsWith($"0000:{function} ", StringComparison.Ordinal) && line.Contains(" free ", StringComparison.Ordinal));
+        foreach (var function in (string[])["04:00.0", "05:00.0", "00:10.0", "3b:00.0"])
+            Assert.Contains(list.Stdout.Split('\n'), line => line.StartsWith($"0000:{function} ", StringComparison.Ordinal) && line.Contains(" free   confined ", StringComparison.Ordinal));
+        foreach (var function in (string[])["01:00.0", "01:00.1"])
+            Assert.Contains(list.Stdout.Split('\n'), line => line.StartsWith($"0000:{function} ", StringComparison.Ordinal) && line.Contains(" stays  shared ", StringComparison.Ordinal));
         Assert.Contains(list.Stdout.Split('\n'), line => line.StartsWith("0000:03:01.0 ", StringComparison.Ordinal) && line.Contains(" stays ", StringComparison.Ordinal));
         Assert.Equal(Host.Run("ls /sys/bus/pci/devices | wc -l").Stdout.Trim(), $"{list.Stdout.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length - 1}");
     }
 
     [Fact]
-    public void One_function_of_a_card_goes_alone_and_the_other_works_on_for_the_host()
+    public void One_function_of_a_card_goes_alone_once_that_risk_is_accepted_and_the_other_works_on_for_the_host()
     {
         var name = InterfaceOf("0000:01:00.0");
-        Host.Pcipass("attach 01:00.1 web1").Exits(0).Says("web1 has 0000:01:00.1 as 0000:00:00.1 ");
+        Host.Pcipass("attach 01:00.1 web1").Exits(1).Says("[group-shared]", "past the IOMMU it can reach 0000:01:00.0 (Ethernet, e1000e): the functions of one device are not isolated from each other (it has no ACS)");
+        Host.Pcipass("attach 01:00.1 web1 --accept group-shared").Exits(0).Says("web1 has 0000:01:00.1 as 0000:00:00.1 ");
         Host.RunIn("web1", "show-pci").Exits(0).Says("0000:00:00.1 8086:10d3 020000 e1000e eth0");
         Host.RunIn("web1", "net-check eth0").Exits(0).Says(", 0% packet loss");
         Host.Run($"net-check {name}").Exits(0).Says(", 0% packet loss");

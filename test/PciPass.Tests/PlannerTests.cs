@@ -142,8 +142,59 @@ public class PlannerTests
     [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:00.0", "has-virtual-functions")]
     [InlineData("0000:03:00.0 020000 driver=igb\n0000:03:10.0 020000 pf=0000:03:00.0", "hide 03:10.0", "")]
     [InlineData(HiddenCard + "\ntaken 0000:09:00.0 tg3 - -", "unhide 09:00.0", "driver-gone")]
+    [InlineData(Card + "\nguest web1 3 pv nomap", "attach 09:00.0 web1", "guest-no-host-map")]
+    [InlineData(Card + "\nguest web1 3 hvm pod", "attach 09:00.0 web1", "guest-memory")]
+    [InlineData(Card + "\nguest web1 3 hvm altp2m", "attach 09:00.0 web1", "guest-memory")]
+    [InlineData("0000:00:05.5 010400 driver=vmd\n10000:01:00.0 010802 driver=nvme below=0000:00:05.5\nuse 10000:01:00.0 Mount nvme0n1 /srv", "hide 00:05.5", "in-use-disk")]
+    [InlineData("0000:00:05.5 010400 driver=vmd\n10000:01:00.0 010802 driver=nvme below=0000:00:05.5", "hide 10000:01:00.0", "not-passable,group-shared")]
+    [InlineData(Card + "\nno remapping", "hide 09:00.0", "no-interrupt-remapping")]
+    [InlineData("0000:09:00.0 020000 driver=e1000e silent", "hide 09:00.0", "no-answer")]
+    [InlineData("0000:09:00.0 020000 driver=e1000e mf\n0000:09:00.1 020000 driver=e1000e mf", "hide 09:00.0", "group-shared")]
+    [InlineData("0000:09:00.0 020000 driver=e1000e mf\n0000:09:00.1 020000 driver=e1000e mf", "hide 09:00.0 09:00.1", "")]
+    [InlineData("0000:09:00.0 020000 driver=e1000e mf\n0000:09:00.1 020000 mf", "hide 09:00.0", "")]
+    [InlineData(Card + "\nrmrr 0000:09:00.0", "hide 09:00.0", "reserved-memory")]
+    [InlineData("0000:09:00.0 0c0330 driver=xhci_hcd\nrmrr 0000:09:00.0", "hide 09:00.0", "")]
+    [InlineData(Card + "\n0000:08:00.0 020000 driver=e1000e\nbar 0000:09:00.0 fe000000 fe0000ff\nbar 0000:08:00.0 fe000800 fe0008ff", "hide 09:00.0", "bar-shares-page")]
+    [InlineData(Card + "\n0000:08:00.0 020000 driver=e1000e\nbar 0000:09:00.0 fe000000 fe0000ff\nbar 0000:08:00.0 fe001000 fe0010ff", "hide 09:00.0", "")]
+    [InlineData("0000:09:00.0 010601 driver=ahci ids=1b4b:9230", "hide 09:00.0", "")]
+    [InlineData("0000:09:00.0 010601 driver=ahci ids=1b4b:9230\n0000:09:00.1 010100 driver=pata_marvell", "hide 09:00.0", "dma-alias")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Mount nvme0n1p1 /", "hide 09:00.0", "root-file-system")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Holder nvme0n1 md0", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nuse 0000:09:00.0 GuestDisk nvme0n1 db1", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nuse 0000:09:00.0 CrashDump nvme0n1 /dev/nvme0n1", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Content nvme0n1 gpt", "hide 09:00.0", "")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Route eth1 10.8.0.0/16", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 NetworkPort eth1 ovs-system", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 WirelessLink wlan0 -", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 SshSession eth1 10.0.0.2", "hide 09:00.0", "ssh-session")]
+    [InlineData(Card + "\nuse 0000:09:00.0 OtherNetworkNamespace e1000e net1", "hide 09:00.0", "other-namespace")]
+    [InlineData(Card + "\nuse 0000:09:00.0 OpenNode /dev/nvme0 smartd", "hide 09:00.0", "open-node")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Console ttyS4 serial", "hide 09:00.0", "in-use-console")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Keyboard input Cherry", "hide 09:00.0", "in-use-console")]
+    [InlineData(Card + "\nuse 0000:09:00.0 BootDisplay boot_vga -", "hide 09:00.0", "in-use-console")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Watchdog watchdog0 iTCO", "hide 09:00.0", "in-use-watchdog")]
+    [InlineData(Card + "\nbar 0000:09:00.0 c0000000 cfffffff BOOTFB", "hide 09:00.0", "boot-framebuffer")]
     public void Refuses_with_the_code(string host, string command, string codes) =>
         Assert.Equal(codes, string.Join(',', Plan(host, command).Refusals.Select(finding => finding.Code)));
+
+    [Fact]
+    public void A_guest_has_32_slots_and_no_more()
+    {
+        var host = Card + "\nguest web1 3 pv\n" + string.Concat(Enumerable.Range(0, 32).Select(n => $"0000:{n + 0x20:x2}:00.0 020000 driver=pciback\nattached 0000:{n + 0x20:x2}:00.0 3\n"));
+        Assert.Equal(["guest-full"], Plan(host, "attach 09:00.0 web1").Refusals.Select(finding => finding.Code));
+    }
+
+    [Theory]
+    [InlineData("0000:09:00.0 020000 driver=e1000e noreset", "no-reset")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Content nvme0n1 gpt", "holds-data")]
+    [InlineData("0000:09:00.0 020000 driver=e1000 irq=22 line\n0000:08:00.0 0c0330 driver=xhci_hcd irq=22", "shared-interrupt")]
+    [InlineData("0000:09:00.0 010601 driver=ahci ids=1b4b:9230", "dma-alias")]
+    public void Warns_with_the_code(string host, string code) =>
+        Assert.Equal([code], Plan(host, "hide 09:00.0").Findings.Where(finding => finding.Severity == Severity.Warn).Select(finding => finding.Code));
+
+    [Fact]
+    public void A_shared_interrupt_line_is_worth_a_note_only_where_messages_can_take_its_place() =>
+        Assert.Equal([Severity.Note], Plan("0000:09:00.0 020000 driver=e1000e irq=22\n0000:08:00.0 0c0330 driver=xhci_hcd irq=22", "hide 09:00.0").Findings.Select(finding => finding.Severity));
 
     [Fact]
     public void A_risk_that_is_accepted_by_name_refuses_no_more_and_one_that_is_not_acceptable_still_does()

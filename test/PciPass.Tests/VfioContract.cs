@@ -108,4 +108,12 @@ public abstract class VfioContract : PciContract
 
     [Fact]
     public void The_control_node_is_always_there() => Assert.True(Files.Exists("/dev/vfio/vfio"));
+
+    [Fact]
+    public void An_IOMMU_in_use_has_a_directory_of_its_own_and_remapped_interrupts_say_so()
+    {
+        Assert.NotEmpty(Files.List("/sys/class/iommu"));
+        Assert.Contains(" IR-IO-APIC ", Files.ReadText("/proc/interrupts"), StringComparison.Ordinal);
+        Assert.Contains("DMAR", Files.List("/sys/firmware/acpi/tables"));
+    }
 }

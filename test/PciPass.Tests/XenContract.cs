@@ -4,7 +4,7 @@ using Xunit;
 namespace PciPass.Tests;
 
 /// <summary>What Xen, its backend driver and its toolstack really do, as far as pcipass depends on it; and the rules of PCI in a dom0.</summary>
-public abstract class XenContract : PciContract
+public abstract partial class XenContract : PciContract
 {
     const string Pciback = $"{Drivers}/pciback";
 

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
 
 namespace PciPass.Core.Formats;
 
@@ -93,6 +95,19 @@ public static class NetworkTables
         let words = line.Split('\t', StringSplitOptions.TrimEntries)
         where words.Length >= 8 && words[1] == "00000000" && words[7] == "00000000"
         select words[0];
+
+    /// <summary>The other IPv4 routes: interface, target (<c>10.8.0.0/16</c>), and whether it has a gateway (flag 2).</summary>
+    public static IEnumerable<(string Name, string Target, bool HasGateway)> ParseRoutes4(string text)
+    {
+        foreach (var line in text.Split('\n').Skip(1))
+        {
+            var words = line.Split('\t', StringSplitOptions.TrimEntries);
+            if (words.Length >= 8 && Hex(words[1]) is uint target && Hex(words[3]) is uint flags && Hex(words[7]) is uint mask && mask != 0)
+                yield return (words[0], $"{target & 0xff}.{(target >> 8) & 0xff}.{(target >> 16) & 0xff}.{target >> 24}/{BitOperations.PopCount(mask)}", (flags & 2) != 0);
+        }
+    }
+
+    static uint? Hex(string word) => uint.TryParse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : null;
 
     /// <summary>
     /// The interfaces of IPv6 default routes in <c>/proc/net/ipv6_route</c> (net/ipv6/route.c). The kernel's own catch-all entry on

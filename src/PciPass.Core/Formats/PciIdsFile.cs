@@ -37,6 +37,14 @@ public sealed class PciIdsFile
         }
     }
 
+    /// <summary>The part of such a file that names <paramref name="wanted"/>, in its own form.</summary>
+    public static string Excerpt(string text, IEnumerable<PciIds> wanted)
+    {
+        var file = new PciIdsFile(text, wanted);
+        return string.Concat(file.vendors.OrderBy(vendor => vendor.Key).Select(vendor => $"{vendor.Key:x4}  {vendor.Value}\n"
+            + string.Concat(file.devices.Where(device => device.Key.Vendor == vendor.Key).OrderBy(device => device.Key.Device).Select(device => $"\t{device.Key.Device:x4}  {device.Value}\n"))));
+    }
+
     /// <summary>Vendor and device in words; the ids in hexadecimal for what the list does not know.</summary>
     public string Name(PciIds ids)
     {

@@ -11,11 +11,15 @@ public sealed class HasVirtualFunctions : Rule
     {
         foreach (var function in ToTake(host, request))
         {
-            var virtuals = host.Functions.Values.Where(other => other.PhysicalFunction == function.Address).Select(other => other.Address).ToArray();
-            if (virtuals.Length > 0)
-                yield return Refuse(function.Address, Cannot(function, request),
-                    $"it is the physical function of {virtuals.Length} virtual ones ({string.Join(", ", virtuals.Take(4))}{(virtuals.Length > 4 ? ", ..." : "")})",
-                    $"pass a virtual function, or remove them first: echo 0 > /sys/bus/pci/devices/{function.Address}/sriov_numvfs");
+            var virtuals = host.VirtualFunctionsOf(function.Address).ToArray();
+            if (virtuals.Length == 0)
+                continue;
+            var guests = virtuals.Select(virtualFunction => host.FindAttachment(virtualFunction.Address)).OfType<Attachment>().Select(attachment => host.FindGuest(attachment.DomId)!.Name).Distinct().ToArray();
+            var used = virtuals.Count(virtualFunction => host.UsesOf(virtualFunction.Address).Any());
+            yield return Refuse(function.Address, Cannot(function, request),
+                $"it is the physical function of {virtuals.Length} virtual ones ({string.Join(", ", virtuals.Take(4).Select(each => each.Address))}{(virtuals.Length > 4 ? ", ..." : "")})"
+                    + $"{(guests.Length > 0 ? $", of which guests have some: {Isolation.Listed(guests)}" : "")}{(used > 0 ? $"; the host uses {used} of them" : "")}",
+                $"pass a virtual function, or remove them first: echo 0 > /sys/bus/pci/devices/{function.Address}/sriov_numvfs");
         }
     }
 }

@@ -1,22 +1,25 @@
 namespace PciPass.Core.Rules;
 
-/// <summary>The host's files or swap lie on the function.</summary>
+/// <summary>The host's files, swap, volumes or its guests' disks lie on the function.</summary>
 public sealed class InUseDisk : Rule
 {
     public override string Code => "in-use-disk";
-    public override string Meaning => "The host uses a disk behind the function: a mounted file system or swap, directly or through device mapper or md.";
-    public override string Source => "/proc/self/mountinfo, /proc/swaps, and the slaves of each block device in sysfs.";
+    public override string Meaning => "The host uses a disk behind the function: a mounted file system (in any mount namespace), swap, a volume, array or pool on it, a guest's virtual disk, or crash dumps.";
+    public override string Source => "/proc/PID/mountinfo, /proc/swaps, slaves and holders of each block device in sysfs, /sys/fs/btrfs, /proc/spl/kstat/zfs, xenstore's backend/vbd, /etc/kdump.conf.";
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
         foreach (var function in ToTake(host, request))
         {
-            foreach (var use in host.Uses.Where(use => use.Address == function.Address))
+            foreach (var use in host.UsesOf(function.Address))
             {
                 var (why, remedy) = use.Kind switch
                 {
-                    HostUseKind.Mount => ($"its disk {use.Name} is mounted at {use.Detail}", $"umount {use.Detail}"),
+                    HostUseKind.Mount when !RootFileSystem.IsOfSystem(use) => ($"its disk {use.Name} is mounted at {use.Detail}", $"umount {use.Detail.Split(' ')[0]}"),
                     HostUseKind.Swap => ($"its disk {use.Name} holds swap in use ({use.Detail})", $"swapoff {use.Detail}"),
+                    HostUseKind.Holder => ($"its disk {use.Name} is part of {use.Detail}", Release(use.Detail)),
+                    HostUseKind.GuestDisk => ($"guest {use.Detail} has its disk {use.Name} as a virtual disk", $"shut down {use.Detail}, or take that disk from it (xl block-detach)"),
+                    HostUseKind.CrashDump => ($"the host's crash kernel would write its dumps to its disk {use.Name} ({use.Detail})", "choose another target in /etc/kdump.conf and restart kdump"),
                     _ => (null, null),
                 };
                 if (why is not null)
@@ -24,4 +27,14 @@ public sealed class InUseDisk : Rule
             }
         }
     }
+
+    static string Release(string holder) => holder switch
+    {
+        _ when holder.StartsWith("md", StringComparison.Ordinal) => $"mdadm --stop /dev/{holder}, or take the disk out of the array",
+        _ when holder.StartsWith("dm-", StringComparison.Ordinal) => $"lsblk /dev/{holder} tells what it is; close it (vgchange -an, cryptsetup close, multipath -f)",
+        _ when holder.StartsWith("loop", StringComparison.Ordinal) => $"losetup -d /dev/{holder}",
+        _ when holder.StartsWith("the ZFS", StringComparison.Ordinal) => "zpool export that pool",
+        _ when holder.StartsWith("the btrfs", StringComparison.Ordinal) => "unmount that file system",
+        _ => $"close {holder}",
+    };
 }

@@ -4,21 +4,24 @@ namespace PciPass.Core.Rules;
 public sealed class InUseNetwork : Rule
 {
     public override string Code => "in-use-network";
-    public override string Meaning => "The host uses the function's network interface: an address, a default route, a port of a bridge or bond, or below a VLAN.";
-    public override string Source => "rtnetlink(7) addresses, /proc/net/route, /proc/net/ipv6_route, /sys/class/net/NAME/master and upper_*.";
+    public override string Meaning => "The host uses the function's network interface: an address, a route, a port of a bridge, bond, team or Open vSwitch, below a VLAN or macvlan, or a wireless connection.";
+    public override string Source => "rtnetlink(7) addresses, /proc/net/route, /proc/net/ipv6_route, /sys/class/net/NAME/master, upper_* and operstate.";
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
         foreach (var function in ToTake(host, request))
         {
-            foreach (var use in host.Uses.Where(use => use.Address == function.Address))
+            foreach (var use in host.UsesOf(function.Address))
             {
                 var (why, remedy) = use.Kind switch
                 {
                     HostUseKind.NetworkAddress => ($"the host has the address {use.Detail} on its interface {use.Name}", $"ip address del {use.Detail} dev {use.Name}"),
                     HostUseKind.DefaultRoute => ($"the host's default route goes through its interface {use.Name} ({use.Detail})", $"move the default route to another interface, then again"),
+                    HostUseKind.Route => ($"the host's route to {use.Detail} goes through its interface {use.Name}", $"ip route del {use.Detail} dev {use.Name}"),
+                    HostUseKind.NetworkPort when use.Detail == "ovs-system" => ($"its interface {use.Name} is a port of an Open vSwitch bridge", $"ovs-vsctl del-port {use.Name}"),
                     HostUseKind.NetworkPort => ($"its interface {use.Name} is a port of {use.Detail}", $"ip link set {use.Name} nomaster"),
                     HostUseKind.NetworkLower => ($"the interface {use.Detail} stands on its interface {use.Name}", $"ip link del {use.Detail}"),
+                    HostUseKind.WirelessLink => ($"its wireless interface {use.Name} is connected", $"ip link set {use.Name} down"),
                     _ => (null, null),
                 };
                 if (why is not null)

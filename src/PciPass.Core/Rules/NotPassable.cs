@@ -9,7 +9,7 @@ public sealed class NotPassable : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         from function in Named(host, request)
-        let reason = ReasonAgainst(function)
+        let reason = ReasonAgainst(function) ?? ReasonOfPlace(host, function)
         where reason is not null && request.Verb is Verb.Hide or Verb.Attach
         select Refuse(function.Address, Cannot(function, request), $"it is {reason}", "choose an endpoint: pcipass list");
 
@@ -24,4 +24,8 @@ public sealed class NotPassable : Rule
         { Class.IsSmBus: true } => "the SMBus controller (class 0c05), which reaches the board's memory modules and sensors",
         _ => null,
     };
+
+    static string? ReasonOfPlace(HostSnapshot host, PciFunction function) => host.BridgesAbove(function).LastOrDefault(above => above.HeaderType == 0) is PciFunction owner
+        ? $"behind {owner.Address} ({owner.Class.Name}{(owner.Driver is DriverName driver ? $", {driver}" : "")}), as which its DMA counts: only that one could go, with all that is behind it"
+        : null;
 }

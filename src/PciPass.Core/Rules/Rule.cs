@@ -21,6 +21,10 @@ public abstract class Rule
     private protected Finding RefuseUnlessAccepted(object subject, string what, string why, string remedy) =>
         new(Code, Severity.RefuseUnlessAccepted, subject.ToString()!, what, why, remedy);
 
+    private protected Finding Warn(object subject, string what, string why, string remedy) => new(Code, Severity.Warn, subject.ToString()!, what, why, remedy);
+
+    private protected Finding Note(object subject, string what, string why, string remedy = "") => new(Code, Severity.Note, subject.ToString()!, what, why, remedy);
+
     /// <summary>The functions named in the request that exist: another rule tells of those that do not.</summary>
     private protected static IEnumerable<PciFunction> Named(HostSnapshot host, Request request) =>
         request.Functions.Select(host.Find).OfType<PciFunction>();

@@ -9,8 +9,14 @@ public sealed class UnconfinedDma : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request.Verb is not (Verb.Attach or Verb.Hide) || host.Hypervisor != Hypervisor.XenDom0 || host.Iommu == IommuState.Active)
+        if (request.Verb is not (Verb.Attach or Verb.Hide) || host.Hypervisor == Hypervisor.XenGuest || host.Iommu == IommuState.Active)
             yield break;
+        if (host.Hypervisor == Hypervisor.None)
+        {
+            yield return RefuseUnlessAccepted("host", "a guest's DMA would not be confined", $"the kernel uses no IOMMU ({host.IommuReason}): the guest could read and write all of the host's memory",
+                "switch the IOMMU on in the firmware and boot with intel_iommu=on (AMD's is on by itself)");
+            yield break;
+        }
         var why = host.Iommu == IommuState.Absent
             ? $"Xen uses no IOMMU here ({host.IommuReason}): the guest could read and write all of the host's memory"
             : $"it could not be found out whether Xen uses an IOMMU ({host.IommuReason})";
