@@ -18,7 +18,7 @@ public sealed class LabHang(LabHang.SlowDisk host) : LabTest(host), IClassFixtur
             until [ "$(awk '{ print $2 }' /sys/block/nvme0n1/inflight)" -gt 8 ]; do usleep 100000; done
             """).Exits(0);
         var writer = Host.Run("cat /tmp/writer").Stdout.TrimEnd('\n');
-        var stuck = Host.Pcipass("hide 07:00.0").Exits(4);
+        var stuck = Host.Pcipass("hide 07:00.0 --accept open-node").Exits(4);
         stuck.Says("error: hide is stuck between two states     [stuck]", $"could not unbind {Disk} from nvme", "no answer within 60 s", $"held:  dd (pid {writer}) has /dev/nvme0n1 open");
         Assert.InRange(stuck.Seconds, 60, 75);
         Host.Pcipass("status").Exits(0).Says("operation 1 (hide) is stuck: pcipass recover     ends it");
