@@ -14,6 +14,9 @@ public sealed record Machine
     /// <summary>Its memory in MiB. dom0 has 768 of it, a guest of the images 256.</summary>
     public int Memory { get; init; } = 2048;
 
+    /// <summary>Whether its IOMMU, where it has one, remaps interrupts too.</summary>
+    public bool HasInterruptRemapping { get; init; } = true;
+
     /// <summary>Kernel modules that dom0 loads before its native drivers.</summary>
     public ImmutableArray<string> Modules { get; init; } = [];
 
@@ -85,6 +88,9 @@ public sealed record Machine
     /// <summary>The demo's machine without an IOMMU.</summary>
     public static Machine DemoWithoutIommu { get; } = Demo with { Kind = MachineKind.XenWithoutIommu };
 
+    /// <summary>The demo's machine with an IOMMU that lets interrupts pass unchecked.</summary>
+    public static Machine DemoWithoutInterruptRemapping { get; } = Demo with { HasInterruptRemapping = false };
+
     /// <summary>The demo's devices below Linux alone.</summary>
     public static Machine DemoLinux { get; } = Demo with { Kind = MachineKind.Linux, Modules = [], Memory = 1024 };
 
@@ -134,7 +140,7 @@ public sealed record Machine
             ];
             // The IOMMU must be made before the devices behind it.
             arguments = HasIommu
-                ? [.. arguments, .. "-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on".Split(' ')]
+                ? [.. arguments, .. $"-machine q35,kernel-irqchip=split -device intel-iommu,intremap={(HasInterruptRemapping ? "on" : "off")},caching-mode=on".Split(' ')]
                 : [.. arguments, "-machine", "q35"];
             return [.. arguments, .. Topology.Arguments];
         }

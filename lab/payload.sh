@@ -6,6 +6,7 @@ payload_packages=(
     libxenmisc4.17 libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 libxenstore4
     libxentoolcore1 libxentoollog1 libyajl2
     busybox-static util-linux kmod libkmod2 pciutils libpci3 pci.ids
+    dmsetup libdevmapper1.02.1 libselinux1 libpcre2-8-0
     libc6 libgcc-s1 libssl3 liblzma5 libzstd1 zlib1g libuuid1 libudev1
 )
 

@@ -56,7 +56,7 @@ dom0_modules=(
     xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-pciback
     e1000 e1000e igb nvme xhci-pci
     vfio-pci vfio_iommu_type1 uio_pci_generic pci-stub
-    ext4 crc32c_generic dm-mod bridge bonding 8021q
+    ext4 crc32c_generic dm-mod raid1 loop bridge bonding 8021q macvlan
 )
 
 dom0_image() { # ARCHIVE GUEST_ARCHIVE GUEST_KERNEL
@@ -64,7 +64,7 @@ dom0_image() { # ARCHIVE GUEST_ARCHIVE GUEST_KERNEL
     tree_base "$tree"
     tree_modules "$tree" "${dom0_modules[@]}"
     tree_programs "$tree" $xen/{xl,xenstored,xenconsoled,xenconsole,xen-init-dom0,libxl-save-helper,xenstore-control} \
-        usr/bin/{xenstore,lspci,setpci,flock} bin/kmod
+        usr/bin/{xenstore,lspci,setpci,flock} bin/kmod sbin/dmsetup
     # xl loads it only when it cancels a thread, so no ELF header names it; without it `xl create` ends in an abort.
     cp -L "$root/lib/x86_64-linux-gnu/libgcc_s.so.1" "$tree/lib/x86_64-linux-gnu/"
     mkdir -p "$tree/usr/share/misc" "$tree/var/lib/xen" "$tree/var/log/xen" "$tree/var/lib/xenstored" "$tree/boot"

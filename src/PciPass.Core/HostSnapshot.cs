@@ -87,7 +87,7 @@ public sealed record HostSnapshot
     public ImmutableArray<string> Unread { get; init; } = [];
 
     /// <summary>The function at <paramref name="address"/>, or null.</summary>
-    public PciFunction? Find(PciAddress address) => Functions.GetValueOrDefault(address);
+    public PciFunction? Find(PciAddress address) => Index.Functions.GetValueOrDefault(address);
 
     public Guest? FindGuest(GuestName name) => Guests.FirstOrDefault(guest => guest.Name == name);
     public Guest? FindGuest(int domId) => Guests.FirstOrDefault(guest => guest.DomId == domId);
@@ -104,6 +104,12 @@ public sealed record HostSnapshot
 
     /// <summary>The virtual functions of a physical one.</summary>
     public IEnumerable<PciFunction> VirtualFunctionsOf(PciAddress address) => Index.VirtualFunctions[address];
+
+    /// <summary>What is right below a bridge.</summary>
+    public IEnumerable<PciFunction> ChildrenOf(PciAddress bridge) => Index.Children[bridge];
+
+    /// <summary>The functions on a legacy interrupt line.</summary>
+    public IEnumerable<PciFunction> OnLine(int irq) => Index.Lines[irq];
 
     /// <summary>The address ranges of a function's BARs.</summary>
     public IEnumerable<AddressRange> RangesOf(PciAddress address) => Index.Ranges[address];

@@ -18,9 +18,6 @@ public enum Verb
 /// <param name="Accepted">The codes of the risks that were accepted by name.</param>
 public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestName? Guest, ImmutableSortedSet<string> Accepted)
 {
-    /// <summary>Undo it all unless it is confirmed within this time; null to let it stand.</summary>
-    public TimeSpan? RollbackAfter { get; init; }
-
     public string VerbName => Verb.ToString().ToLowerInvariant();
 }
 

@@ -43,7 +43,7 @@ sealed class BlockDevices
     public IReadOnlyList<(PciAddress Function, string Name)> FunctionsBelow(string name) => FunctionsBelow(name, 0);
 
     /// <summary>The functions that a device itself is a disk or a partition of; none for those that stand on others.</summary>
-    public IReadOnlyList<PciAddress> FunctionsOf(string name) => links.TryGetValue(name, out var link) ? FunctionsBehind(link) : [];
+    public IReadOnlyList<PciAddress> FunctionsOf(string name) => links.TryGetValue(name, out var link) ? KernelNames.FunctionsBehind(files, link) : [];
 
     /// <summary>A device by its number.</summary>
     public string? ByNumber(int major, int minor) => files.ReadLink($"/sys/dev/block/{major}:{minor}") is string link ? LastPart(link) : folders.Keys.FirstOrDefault(name => !IsInClass(name) && NumberOf(name) == $"{major}:{minor}");
@@ -76,7 +76,7 @@ sealed class BlockDevices
             return known;
         if (depth > Deepest || !links.TryGetValue(name, out var link))
             return [];
-        var own = FunctionsBehind(link);
+        var own = KernelNames.FunctionsBehind(files, link);
         List<(PciAddress, string)> found = [.. own.Select(function => (function, name))];
         if (own.Count == 0)
         {
@@ -86,25 +86,6 @@ sealed class BlockDevices
                 found.AddRange(FunctionsBelow(device, depth + 1));
         }
         return below[name] = found;
-    }
-
-    /// <summary>
-    /// With several ways to it, an NVMe namespace belongs to its subsystem, which is no PCI device; the ways are the controllers that
-    /// the subsystem links to (drivers/nvme/host/multipath.c).
-    /// </summary>
-    IReadOnlyList<PciAddress> FunctionsBehind(string link)
-    {
-        if (KernelNames.FunctionBehind(link) is PciAddress function)
-            return [function];
-        var at = link.IndexOf("/nvme-subsystem/", StringComparison.Ordinal);
-        if (at < 0)
-            return [];
-        var subsystem = link[(at + "/nvme-subsystem/".Length)..].Split('/')[0];
-        return
-        [
-            .. files.List($"/sys/class/nvme-subsystem/{subsystem}").Where(name => name.StartsWith("nvme", StringComparison.Ordinal) && name.AsSpan(4).IndexOfAnyExceptInRange('0', '9') < 0)
-                .Select(controller => KernelNames.FunctionBehind(files.ReadLink($"/sys/class/nvme/{controller}"))).OfType<PciAddress>(),
-        ];
     }
 
     static string LastPart(string path) => path[(path.LastIndexOf('/') + 1)..];

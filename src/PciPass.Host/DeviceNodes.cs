@@ -5,19 +5,19 @@ namespace PciPass.Host;
 /// <summary>The device nodes below /dev that hang on functions.</summary>
 static class DeviceNodes
 {
-    public static Dictionary<string, PciAddress> Read(SysTree files)
+    public static Dictionary<string, IReadOnlyList<PciAddress>> Read(SysTree files)
     {
-        Dictionary<string, PciAddress> nodes = new(StringComparer.Ordinal);
+        Dictionary<string, IReadOnlyList<PciAddress>> nodes = new(StringComparer.Ordinal);
         foreach (var kind in (ReadOnlySpan<string>)["block", "char"])
         {
             foreach (var number in files.List($"/sys/dev/{kind}"))
             {
-                if (KernelNames.FunctionBehind(files.ReadLink($"/sys/dev/{kind}/{number}")) is not PciAddress function)
+                if (KernelNames.FunctionsBehind(files, files.ReadLink($"/sys/dev/{kind}/{number}")) is not [_, ..] functions)
                     continue;
                 foreach (var line in (files.ReadText($"/sys/dev/{kind}/{number}/uevent") ?? "").Split('\n'))
                 {
                     if (line.StartsWith("DEVNAME=", StringComparison.Ordinal))
-                        nodes[$"/dev/{line["DEVNAME=".Length..]}"] = function;
+                        nodes[$"/dev/{line["DEVNAME=".Length..]}"] = functions;
                 }
             }
         }

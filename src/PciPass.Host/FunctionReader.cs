@@ -49,7 +49,8 @@ static class FunctionReader
             Class = answers ? config.Class : ClassAttribute(),
             HeaderType = headerType,
             ExpressType = config.ExpressType,
-            IsMultiFunction = physical is null && config.IsMultiFunction,
+            // Not every device says so on its further functions; that they are there says it (pci_scan_slot in drivers/pci/probe.c).
+            IsMultiFunction = physical is null && (config.IsMultiFunction || address.Function > 0),
             Answers = answers || physical is not null || count == 0,
             IsHeaderOnly = config.IsHeaderOnly,
             SecondaryBus = config.SecondaryBus,

@@ -20,7 +20,7 @@ public static class HolderReader
 {
     public static IReadOnlyList<Holder> Read(SysTree files, PciAddress address)
     {
-        var nodes = DeviceNodes.Read(files).Where(node => node.Value == address).Select(node => node.Key).ToHashSet(StringComparer.Ordinal);
+        var nodes = DeviceNodes.Read(files).Where(node => node.Value.Contains(address)).Select(node => node.Key).ToHashSet(StringComparer.Ordinal);
         if (nodes.Count == 0)
             return [];
         List<Holder> holders = [];

@@ -28,7 +28,10 @@ public sealed class KernelNames
         {
             foreach (var name in files.List($"/sys/class/{family}"))
             {
-                if (FunctionBehind(files.ReadLink($"/sys/class/{family}/{name}")) is PciAddress address)
+                // One of several ways to a namespace (nvme0c0n1) is no name that anybody uses.
+                if (IsWayToNamespace(name))
+                    continue;
+                if (FunctionsBehind(files, files.ReadLink($"/sys/class/{family}/{name}")) is [var address, ..])
                     names.byName[name] = address;
             }
         }
@@ -65,6 +68,29 @@ public sealed class KernelNames
                 : name.StartsWith(other, StringComparison.Ordinal) && other.AsSpan(4).Contains('n');
         }
         return name.StartsWith(other, StringComparison.Ordinal) || (name.StartsWith("render", StringComparison.Ordinal) && other.StartsWith("card", StringComparison.Ordinal));
+    }
+
+    /// <summary>nvme0c1n1: subsystem 0, controller 1, namespace 1 (drivers/nvme/host/multipath.c).</summary>
+    static bool IsWayToNamespace(string name) => name.StartsWith("nvme", StringComparison.Ordinal) && name.AsSpan(4).TrimStart("0123456789").StartsWith("c");
+
+    /// <summary>
+    /// The functions that a device's path below /sys/devices leads to. With several ways to it, or the possibility of that (virtual
+    /// functions), an NVMe namespace belongs to its subsystem, which is no PCI device; the ways are the controllers that the subsystem
+    /// links to (drivers/nvme/host/multipath.c, seen in the lab).
+    /// </summary>
+    public static IReadOnlyList<PciAddress> FunctionsBehind(SysTree files, string? link)
+    {
+        if (FunctionBehind(link) is PciAddress function)
+            return [function];
+        const string Subsystems = "/nvme-subsystem/";
+        if (link is null || link.IndexOf(Subsystems, StringComparison.Ordinal) is not (>= 0 and var at))
+            return [];
+        var subsystem = link[(at + Subsystems.Length)..].Split('/')[0];
+        return
+        [
+            .. files.List($"/sys/class/nvme-subsystem/{subsystem}").Where(name => name.StartsWith("nvme", StringComparison.Ordinal) && name.AsSpan(4).IndexOfAnyExceptInRange('0', '9') < 0)
+                .Select(controller => FunctionBehind(files.ReadLink($"/sys/class/nvme/{controller}"))).OfType<PciAddress>(),
+        ];
     }
 
     /// <summary>The last function on a device's path below /sys/devices; null where the path has none.</summary>

@@ -31,7 +31,7 @@ sealed class ProcessTable
     /// <param name="files">The host's files.</param>
     /// <param name="nodes">The functions' device nodes: <c>/dev/nvme0n1</c>.</param>
     /// <param name="ownId">This process, which does not count.</param>
-    public static ProcessTable Read(SysTree files, IReadOnlyDictionary<string, PciAddress> nodes, int ownId)
+    public static ProcessTable Read(SysTree files, IReadOnlyDictionary<string, IReadOnlyList<PciAddress>> nodes, int ownId)
     {
         var table = new ProcessTable();
         HashSet<string> mounts = [files.ReadLink("/proc/self/ns/mnt") ?? ""], networks = [files.ReadLink("/proc/self/ns/net") ?? ""];
@@ -57,16 +57,16 @@ sealed class ProcessTable
         ProcessName Name(int id) => new(id, files.ReadText($"/proc/{id}/comm") ?? "?");
     }
 
-    void ReadOpenNodes(SysTree files, IReadOnlyDictionary<string, PciAddress> nodes, int id, Func<int, ProcessName> name)
+    void ReadOpenNodes(SysTree files, IReadOnlyDictionary<string, IReadOnlyList<PciAddress>> nodes, int id, Func<int, ProcessName> name)
     {
         HashSet<string>? seen = null;
         foreach (var descriptor in files.List($"/proc/{id}/fd"))
         {
             if (files.ReadLink($"/proc/{id}/fd/{descriptor}") is not ['/', ..] target)
                 continue;
-            var function = target.StartsWith("/dev/", StringComparison.Ordinal) && nodes.TryGetValue(target, out var found) ? found : MappedFunction(target);
-            if (function is PciAddress address && (seen ??= []).Add(target))
-                open.Add(new HostUse(address, HostUseKind.OpenNode, target, name(id).ToString()));
+            var functions = target.StartsWith("/dev/", StringComparison.Ordinal) && nodes.TryGetValue(target, out var found) ? found : MappedFunction(target) is PciAddress mapped ? [mapped] : [];
+            if (functions.Count > 0 && (seen ??= []).Add(target))
+                open.AddRange(functions.Select(function => new HostUse(function, HostUseKind.OpenNode, target, name(id).ToString())));
         }
     }
 

@@ -11,8 +11,6 @@ public sealed class OwnSession : Rule
         from function in ToTake(host, request)
         from use in host.UsesOf(function.Address)
         where use.Kind == HostUseKind.SshSession
-        select request.RollbackAfter is null
-            ? Refuse(function.Address, Cannot(function, request), $"this SSH session comes in through its interface {use.Name} ({use.Detail})",
-                "from the host's own console; or with --rollback-after 60s, which gives it back unless pcipass confirm is called in time")
-            : Warn(function.Address, $"{function.Address} carries this SSH session", $"it comes in through its interface {use.Name} ({use.Detail}); without pcipass confirm within {request.RollbackAfter.Value.TotalSeconds:0} s all is undone", "");
+        select Refuse(function.Address, Cannot(function, request), $"this SSH session comes in through its interface {use.Name} ({use.Detail})",
+            "from the host's own console, or over another interface");
 }
