@@ -12,10 +12,10 @@ static class ChangeCommand
     static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
 
     public static Command CreateHide(Session session) =>
-        Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them. Holds until the host restarts.");
+        Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them: now, and from the next start on.");
 
     public static Command CreateUnhide(Session session) =>
-        Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before.");
+        Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before, and no longer hide them at a start.");
 
     public static Command CreateAttach(Session session) =>
         Create(session, Verb.Attach, withGuest: true, "Plug functions into a running guest, hiding them from the host first where needed.");
@@ -33,11 +33,12 @@ static class ChangeCommand
         var dryRun = Options.DryRun();
         var json = Options.Json();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
+        var when = withGuest ? null : WhenOptions.AddTo(command, verb);
         command.SetAction(parsed =>
         {
             var all = parsed.GetValue(words)!;
-            var codes = Codes(parsed.GetValue(accept));
-            return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes, parsed.GetValue(dryRun), parsed.GetValue(json));
+            var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
+            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request, parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;
     }
@@ -53,17 +54,22 @@ static class ChangeCommand
         return [.. accept ?? []];
     }
 
-    static int Run(Session session, Verb verb, string[] words, GuestName? guest, ImmutableSortedSet<string> accepted, bool dryRun, bool json)
+    /// <param name="session">The session.</param>
+    /// <param name="words">The functions as they were named.</param>
+    /// <param name="wish">The request, still without functions.</param>
+    /// <param name="dryRun">Only tell what would be done.</param>
+    /// <param name="json">As JSON.</param>
+    static int Run(Session session, string[] words, Request wish, bool dryRun, bool json)
     {
         if (dryRun)
         {
             var seen = session.Read();
-            var would = Planner.Plan(seen, new Request(verb, Session.Find(seen, words), guest, accepted));
+            var would = Planner.Plan(seen, Complete(session, seen, words, wish));
             return WritePlan(session, would, json);
         }
         if (session.Host.Caller.UserId != 0)
         {
-            Messages.Write(session.Terminal, $"only root can {verb.ToString().ToLowerInvariant()} functions", "not-root",
+            Messages.Write(session.Terminal, $"only root can {wish.VerbName} functions", "not-root",
                 $"this is user {session.Host.Caller.UserName}", "the same with sudo; --dry-run needs no root");
             return ExitCode.Refused;
         }
@@ -72,7 +78,7 @@ static class ChangeCommand
         using var held = session.Journal.Lock(LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
         var snapshot = session.Read();
-        var plan = Planner.Plan(snapshot, new Request(verb, Session.Find(snapshot, words), guest, accepted));
+        var plan = Planner.Plan(snapshot, Complete(session, snapshot, words, wish));
         if (plan.IsRefused)
             return WritePlan(session, plan, json);
         Messages.WriteWarnings(session.Terminal, plan);
@@ -86,6 +92,16 @@ static class ChangeCommand
         }
         var outcome = session.Executor(json).Run(snapshot, plan);
         return WriteOutcome(session, outcome, json);
+    }
+
+    static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish)
+    {
+        var functions = Session.Find(snapshot, words);
+        return wish with
+        {
+            Functions = functions,
+            NamesForPeople = functions.Select(snapshot.Find).OfType<PciFunction>().ToImmutableDictionary(function => function.Address, function => session.NameOf(snapshot, function)),
+        };
     }
 
     static int WritePlan(Session session, Plan plan, bool json)

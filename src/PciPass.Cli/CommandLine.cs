@@ -35,6 +35,7 @@ public static class CommandLine
             ChangeCommand.CreateUnhide(session),
             ChangeCommand.CreateAttach(session),
             ChangeCommand.CreateDetach(session),
+            BootCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),
             HistoryCommand.Create(session),

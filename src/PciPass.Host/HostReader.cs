@@ -29,6 +29,7 @@ public static class HostReader
             Functions = functions,
             Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
+            Devices = DeviceListFile.Read(files),
             Taken = taken,
             Unfinished = Ledger.Unfinished(operations),
         };

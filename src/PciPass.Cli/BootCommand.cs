@@ -1,0 +1,12 @@
+using System.CommandLine;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass boot</c>: what happens when the host starts.</summary>
+static class BootCommand
+{
+    public static Command Create(Session session) => new("boot", "What happens when the host starts: do it, install what does it, and look whether it will work.")
+    {
+        BootApplyCommand.Create(session),
+    };
+}
