@@ -1,4 +1,5 @@
 using System.CommandLine;
+using PciPass.Core;
 
 namespace PciPass.Cli;
 
@@ -8,5 +9,7 @@ static class BootCommand
     public static Command Create(Session session) => new("boot", "What happens when the host starts: do it, install what does it, and look whether it will work.")
     {
         BootApplyCommand.Create(session),
+        BootInstallCommand.Create(session, Verb.Install),
+        BootInstallCommand.Create(session, Verb.Uninstall),
     };
 }

@@ -61,6 +61,8 @@ static class ChangeCommand
     /// <param name="json">As JSON.</param>
     static int Run(Session session, string[] words, Request wish, bool dryRun, bool json)
     {
+        if (session.Host.Root is not null && wish.Scope != Scope.Boot)
+            throw new UsageError($"{wish.VerbName} --root needs --boot", "a system that does not run has no drivers to take a function from", $"pcipass {wish.VerbName} --boot --root {session.Host.Root} ...");
         if (dryRun)
         {
             var seen = session.Read();
@@ -91,7 +93,7 @@ static class ChangeCommand
             return ExitCode.Done;
         }
         var outcome = session.Executor(json).Run(snapshot, plan);
-        return WriteOutcome(session, outcome, json);
+        return Math.Max(WriteOutcome(session, outcome, json), ImageFollower.Follow(session, outcome, json));
     }
 
     static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish)
@@ -104,7 +106,7 @@ static class ChangeCommand
         };
     }
 
-    static int WritePlan(Session session, Plan plan, bool json)
+    public static int WritePlan(Session session, Plan plan, bool json)
     {
         if (json)
         {
@@ -139,6 +141,8 @@ static class ChangeCommand
             switch (outcome.Result)
             {
                 case Result.Done:
+                    if (operation.Request.Functions.IsEmpty)
+                        session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
                     break;
@@ -153,7 +157,7 @@ static class ChangeCommand
                     break;
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
-                        $"pcipass history {operation.Request.Functions[0]}     tells how far it came; pcipass recover     tries to end it");
+                        $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it");
                     foreach (var holder in operation.Request.Functions.SelectMany(address => HolderReader.Read(session.Host.Files, address)))
                         session.Terminal.Errors.WriteLine($"held:  {holder}");
                     break;

@@ -41,6 +41,8 @@ public static class CommandLine
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
         };
+        var systemRoot = Options.Root();
+        root.Options.Add(systemRoot);
         root.SetAction(parsed =>
         {
             new HelpAction().Invoke(parsed);
@@ -57,6 +59,12 @@ public static class CommandLine
         }
         try
         {
+            if (parsed.GetValue(systemRoot) is string folder)
+            {
+                if (parsed.CommandResult.Command.Name is var name && !Options.ForImages.Contains(name))
+                    throw new UsageError($"{name} works on the running host alone", "--root means a system that does not run", $"--root goes with {string.Join(", ", Options.ForImages)}");
+                session.UseRoot(folder);
+            }
             return parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
         }
         catch (UsageError error)

@@ -10,9 +10,20 @@ sealed class Session(HostSystem host, Terminal terminal)
 {
     PciIdsFile? names;
 
-    public HostSystem Host { get; } = host;
+    public HostSystem Host { get; private set; } = host;
     public Terminal Terminal { get; } = terminal;
-    public Journal Journal { get; } = new(host);
+    public Journal Journal { get; private set; } = new(host);
+
+    /// <summary>From here on, the system that is mounted there is meant, and not the running host.</summary>
+    /// <exception cref="UsageError">Nothing is mounted there that looks like a system.</exception>
+    public void UseRoot(string folder)
+    {
+        var root = Path.GetFullPath(folder).TrimEnd('/');
+        if (root.Length == 0 || !Host.Files.Exists($"{root}/etc"))
+            throw new UsageError($"\"{folder}\" is no system's root", root.Length == 0 ? "it is the running host's own" : $"{root}/etc does not exist", "mount the system, and name the folder that its /etc is in");
+        Host = new ImageSystem(Host, root);
+        Journal = new Journal(Host);
+    }
 
     public HostSnapshot Read()
     {

@@ -9,6 +9,12 @@ public enum Verb
     Unhide,
     Attach,
     Detach,
+
+    /// <summary>Install what hides functions when the host starts.</summary>
+    Install,
+
+    /// <summary>Remove it.</summary>
+    Uninstall,
 }
 
 /// <summary>When a request takes effect.</summary>

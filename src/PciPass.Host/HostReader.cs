@@ -27,13 +27,14 @@ public static class HostReader
             PcibackSlots = [.. XenReader.ReadSlots(files)],
             Drivers = [.. files.List("/sys/bus/pci/drivers")],
             Functions = functions,
-            Uses = Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
+            // What the running host uses is nothing to a system that does not run.
+            Uses = host.Root is not null ? [] : Try(() => UseReader.Read(host, names), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Devices = DeviceListFile.Read(files),
-            Taken = taken,
+            Taken = host.Root is not null ? [] : taken,
             Unfinished = Ledger.Unfinished(operations),
         };
-        if (hypervisor == Hypervisor.XenDom0)
+        if (hypervisor == Hypervisor.XenDom0 && host.Root is null)
         {
             snapshot = Try(() => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             var (iommu, reason) = XenReader.ReadIommu(host);
