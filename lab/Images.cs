@@ -26,6 +26,18 @@ public sealed class Images
     /// <summary>The file system of dom0, and of Linux alone.</summary>
     public string Dom0 => Path.Combine(Folder, "dom0.cpio");
 
+    /// <summary>The root file system that a distribution's initramfs starts.</summary>
+    public string Root => Path.Combine(Folder, "root.cpio");
+
+    /// <summary>A distribution's initramfs, made where it is missing or out of date; it holds the native program.</summary>
+    /// <exception cref="LabException">It cannot be made.</exception>
+    public string InitramfsOf(Initramfs kind)
+    {
+        _ = Program();
+        Run(Path.Combine(Checkout, "lab", "initramfs.sh"), progress: null);
+        return Path.Combine(Folder, $"initramfs-{kind.ToString().ToLowerInvariant()}.img");
+    }
+
     /// <summary>The native program, as it lies in a machine.</summary>
     /// <exception cref="LabException">It has not been built.</exception>
     public MachineFile Program()
@@ -42,7 +54,13 @@ public sealed class Images
     public static Images Ensure(Action<string>? progress = null)
     {
         var images = new Images(FindCheckout());
-        var start = new ProcessStartInfo(Path.Combine(images.Checkout, "lab", "images.sh"))
+        Run(Path.Combine(images.Checkout, "lab", "images.sh"), progress);
+        return images;
+    }
+
+    static void Run(string script, Action<string>? progress)
+    {
+        var start = new ProcessStartInfo(script)
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -58,9 +76,10 @@ public sealed class Images
             progress?.Invoke(line);
         }
         process.WaitForExit();
-        return process.ExitCode == 0
-            ? images
-            : throw new LabException($"lab/images.sh ended with {process.ExitCode}:\n{string.Join('\n', errors)}");
+        if (process.ExitCode != 0)
+        {
+            throw new LabException($"lab/{Path.GetFileName(script)} ended with {process.ExitCode}:\n{string.Join('\n', errors)}");
+        }
     }
 
     /// <summary>The folder of the checkout that this program was built from.</summary>

@@ -202,14 +202,21 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty)
+        if (machine.Files.IsEmpty && machine.Initramfs is null)
         {
             return images.Dom0;
         }
         var initrd = Path.Combine(_folder, "initrd");
-        File.Copy(images.Dom0, initrd);
+        File.Copy(machine.Initramfs is Initramfs kind ? images.InitramfsOf(kind) : images.Dom0, initrd);
         using var stream = new FileStream(initrd, FileMode.Append);
-        CpioArchive.Append(stream, machine.Files);
+        // The kernel goes on to the next archive at a multiple of four bytes (init/initramfs.c).
+        stream.Write(new byte[(4 - (stream.Length % 4)) % 4]);
+        var files = machine.Files;
+        if (machine.Initramfs is not null)
+        {
+            files = files.Add(new MachineFile("/lab/root.cpio", File.ReadAllBytes(images.Root), MachineFile.Plain));
+        }
+        CpioArchive.Append(stream, files);
         return initrd;
     }
 

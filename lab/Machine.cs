@@ -26,6 +26,9 @@ public sealed record Machine
     /// <summary>A folder that keeps the disks from one boot to the next; without it, each boot gets them empty.</summary>
     public string? DiskFolder { get; init; }
 
+    /// <summary>The initramfs of a distribution's own making that starts it; null for the lab's own, which has no drivers before dom0's.</summary>
+    public Initramfs? Initramfs { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 
@@ -157,7 +160,7 @@ public sealed record Machine
         {
             kernel += $" lab.modules={string.Join(',', Modules)}";
         }
-        kernel = $"{kernel} {KernelArguments}".TrimEnd();
+        kernel = $"{kernel} {(Initramfs is null ? "" : Initramfs == Lab.Initramfs.Dracut ? "root=lab init=/init " : "boot=lab init=/init ")}{KernelArguments}".TrimEnd();
         if (Kind == MachineKind.Linux)
         {
             return ["-kernel", images.Kernel, "-initrd", initrd, "-append", $"console=ttyS0 intel_iommu=on iommu=nopt {kernel}"];

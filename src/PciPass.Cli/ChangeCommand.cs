@@ -12,10 +12,10 @@ static class ChangeCommand
     static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
 
     public static Command CreateHide(Session session) =>
-        Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them. Holds until the host restarts.");
+        Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them: now, and from the next start on.");
 
     public static Command CreateUnhide(Session session) =>
-        Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before.");
+        Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before, and no longer hide them at a start.");
 
     public static Command CreateAttach(Session session) =>
         Create(session, Verb.Attach, withGuest: true, "Plug functions into a running guest, hiding them from the host first where needed.");
@@ -34,13 +34,14 @@ static class ChangeCommand
         var json = Options.Json();
         var companions = Options.WithCompanions();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
+        var when = withGuest ? null : WhenOptions.AddTo(command, verb);
         if (verb is Verb.Hide or Verb.Attach)
             command.Options.Add(companions);
         command.SetAction(parsed =>
         {
             var all = parsed.GetValue(words)!;
-            var codes = Codes(parsed.GetValue(accept));
-            return Run(session, verb, withGuest ? all[..^1] : all, withGuest ? Session.Guest(all[^1]) : null, codes,
+            var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
+            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request,
                 command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;
@@ -57,18 +58,26 @@ static class ChangeCommand
         return [.. accept ?? []];
     }
 
-    static int Run(Session session, Verb verb, string[] words, GuestName? guest, ImmutableSortedSet<string> accepted, bool withCompanions, bool dryRun, bool json)
+    /// <param name="session">The session.</param>
+    /// <param name="words">The functions as they were named.</param>
+    /// <param name="wish">The request, still without functions.</param>
+    /// <param name="withCompanions">Whether all that must go along is meant as well.</param>
+    /// <param name="dryRun">Only tell what would be done.</param>
+    /// <param name="json">As JSON.</param>
+    static int Run(Session session, string[] words, Request wish, bool withCompanions, bool dryRun, bool json)
     {
+        if (session.Host.Root is not null && wish.Scope != Scope.Boot)
+            throw new UsageError($"{wish.VerbName} --root needs --boot", "a system that does not run has no drivers to take a function from", $"pcipass {wish.VerbName} --boot --root {session.Host.Root} ...");
         if (dryRun)
         {
             var seen = session.Read();
-            var would = Planner.Plan(seen, new Request(verb, Find(seen, words, withCompanions), guest, accepted));
+            var would = Planner.Plan(seen, Complete(session, seen, words, wish, withCompanions));
             return WritePlan(session, would, json);
         }
-        session.NeedsRealHost(verb.ToString().ToLowerInvariant());
+        session.NeedsRealHost(wish.VerbName);
         if (session.Host.Caller.UserId != 0)
         {
-            Messages.Write(session.Terminal, $"only root can {verb.ToString().ToLowerInvariant()} functions", "not-root",
+            Messages.Write(session.Terminal, $"only root can {wish.VerbName} functions", "not-root",
                 $"this is user {session.Host.Caller.UserName}", "the same with sudo; --dry-run needs no root");
             return ExitCode.Refused;
         }
@@ -77,7 +86,7 @@ static class ChangeCommand
         using var held = session.Journal.Lock(LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
         var snapshot = session.Read();
-        var plan = Planner.Plan(snapshot, new Request(verb, Find(snapshot, words, withCompanions), guest, accepted));
+        var plan = Planner.Plan(snapshot, Complete(session, snapshot, words, wish, withCompanions));
         if (plan.IsRefused)
             return WritePlan(session, plan, json);
         Messages.WriteWarnings(session.Terminal, plan);
@@ -90,16 +99,21 @@ static class ChangeCommand
             return ExitCode.Done;
         }
         var outcome = session.Executor(json).Run(snapshot, plan);
-        return WriteOutcome(session, outcome, json);
+        return Math.Max(WriteOutcome(session, outcome, json), ImageFollower.Follow(session, outcome, json));
     }
 
-    static ImmutableArray<PciAddress> Find(HostSnapshot snapshot, string[] words, bool withCompanions)
+    static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish, bool withCompanions)
     {
         var named = Session.Find(snapshot, words);
-        return withCompanions ? Companions.Complete(snapshot, named) : named;
+        var functions = withCompanions ? Companions.Complete(snapshot, named) : named;
+        return wish with
+        {
+            Functions = functions,
+            NamesForPeople = functions.Select(snapshot.Find).OfType<PciFunction>().ToImmutableDictionary(function => function.Address, function => session.NameOf(snapshot, function)),
+        };
     }
 
-    static int WritePlan(Session session, Plan plan, bool json)
+    public static int WritePlan(Session session, Plan plan, bool json)
     {
         if (json)
         {
@@ -134,6 +148,8 @@ static class ChangeCommand
             switch (outcome.Result)
             {
                 case Result.Done:
+                    if (operation.Request.Functions.IsEmpty)
+                        session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
                     break;
@@ -148,7 +164,7 @@ static class ChangeCommand
                     break;
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
-                        $"pcipass history {operation.Request.Functions[0]}     tells how far it came; pcipass recover     tries to end it");
+                        $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it");
                     foreach (var holder in operation.Request.Functions.SelectMany(address => HolderReader.Read(session.Host.Files, address)))
                         session.Terminal.Errors.WriteLine($"held:  {holder}");
                     break;

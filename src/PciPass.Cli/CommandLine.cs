@@ -35,6 +35,7 @@ public static class CommandLine
             ChangeCommand.CreateUnhide(session),
             ChangeCommand.CreateAttach(session),
             ChangeCommand.CreateDetach(session),
+            BootCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),
             HistoryCommand.Create(session),
@@ -48,6 +49,8 @@ public static class CommandLine
             Recursive = true,
         };
         root.Options.Add(record);
+        var systemRoot = Options.Root();
+        root.Options.Add(systemRoot);
         root.SetAction(parsed =>
         {
             new HelpAction().Invoke(parsed);
@@ -66,6 +69,12 @@ public static class CommandLine
         {
             if (parsed.GetValue(record) is string path)
                 session.Use(new RecordedHost(RecordedTree.Open(path)));
+            if (parsed.GetValue(systemRoot) is string folder)
+            {
+                if (parsed.CommandResult.Command.Name is var name && !Options.ForImages.Contains(name))
+                    throw new UsageError($"{name} works on the running host alone", "--root means a system that does not run", $"--root goes with {string.Join(", ", Options.ForImages)}");
+                session.UseRoot(folder);
+            }
             return parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
         }
         catch (UsageError error)

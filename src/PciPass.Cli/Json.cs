@@ -71,7 +71,9 @@ sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string
 
 sealed record JsonAttachment(string Address, string Guest, string? SlotInGuest);
 
-sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished);
+sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonNextStart[] NextStart, string[] DeviceListErrors);
+
+sealed record JsonNextStart(string Address, bool HiddenNow, bool Hidden, string Why);
 
 sealed record JsonUnfinished(int Operation, string Verb, string State);
 

@@ -7,6 +7,16 @@ static class Options
 {
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text (described in docs/json.md)." };
 
+    /// <summary>The commands that can be meant for a system that does not run.</summary>
+    public static readonly string[] ForImages = ["hide", "unhide", "status", "install", "uninstall", "verify"];
+
+    public static Option<string> Root() => new("--root")
+    {
+        Description = "For hide --boot, unhide --boot, status and boot: the system mounted there, not the running host.",
+        HelpName = "DIR",
+        Recursive = true,
+    };
+
     public static Option<bool> DryRun() => new("--dry-run") { Description = "Print exactly the steps that would be done, and do nothing." };
 
     public static Option<bool> WithCompanions() => new("--with-companions") { Description = "Take along what cannot be kept apart from the functions named: their neighbours past the IOMMU that the host drives." };

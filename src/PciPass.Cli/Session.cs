@@ -24,6 +24,16 @@ sealed class Session(HostSystem host, Terminal terminal)
             throw new UsageError($"a recorded host cannot be changed, so there is nothing to {verb}", "--host names a record of another host", "the same with --dry-run, check or list");
     }
 
+    /// <summary>From here on, the system that is mounted there is meant, and not the running host.</summary>
+    /// <exception cref="UsageError">Nothing is mounted there that looks like a system.</exception>
+    public void UseRoot(string folder)
+    {
+        var root = Path.GetFullPath(folder).TrimEnd('/');
+        if (root.Length == 0 || !Host.Files.Exists($"{root}/etc"))
+            throw new UsageError($"\"{folder}\" is no system's root", root.Length == 0 ? "it is the running host's own" : $"{root}/etc does not exist", "mount the system, and name the folder that its /etc is in");
+        Use(new ImageSystem(Host, root));
+    }
+
     public HostSnapshot Read()
     {
         var snapshot = HostReader.Read(Host, Journal);

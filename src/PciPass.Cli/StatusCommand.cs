@@ -23,14 +23,23 @@ static class StatusCommand
         if (json)
         {
             Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
-                [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))]));
+                [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))],
+                [.. NextStart.Of(snapshot).Select(next => new JsonNextStart(next.Address.ToString(), next.IsHiddenNow, next.WillBeHidden, next.Why))],
+                [.. snapshot.Devices.Errors.Select(error => error.ToString())]));
             return ExitCode.Done;
         }
         if (away.Length == 0)
-        {
             session.Terminal.Output.WriteLine("no function is away from the host");
-            return ExitCode.Done;
-        }
+        else
+            WriteAway(session, snapshot, away);
+        WriteNextStart(session.Terminal.Output, snapshot);
+        foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
+            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
+        return ExitCode.Done;
+    }
+
+    static void WriteAway(Session session, HostSnapshot snapshot, PciFunction[] away)
+    {
         var table = new TextTable("FUNCTION", "STATE", "GUEST", "IN THE GUEST", "DRIVER BEFORE", "TAKEN BY");
         foreach (var function in away)
         {
@@ -43,11 +52,23 @@ static class StatusCommand
                 : "; changed by hand since: it has no driver: unhide it";
             table.Add(function.Address.ToString(), state.Word, attachment is null ? "-" : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot ?? "-",
                 taken is null ? "unknown" : taken.Driver?.ToString() ?? "none",
-                (taken is null ? "others" : $"operation {taken.Operation}{(taken.Guest is GuestName guest ? $" (attach to {guest})" : " (hide)")}") + byHand);
+                (taken is null ? snapshot.Devices.Functions.Any(kept => kept.Identity.DifferenceTo(function.Identity) is null) ? "the start" : "others" : $"operation {taken.Operation}{(taken.Guest is GuestName guest ? $" (attach to {guest})" : " (hide)")}") + byHand);
         }
         table.WriteTo(session.Terminal.Output);
-        foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
-            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
-        return ExitCode.Done;
+    }
+
+    /// <summary>What is configured against what runs.</summary>
+    static void WriteNextStart(TextWriter output, HostSnapshot snapshot)
+    {
+        var all = NextStart.Of(snapshot);
+        if (all.IsEmpty && snapshot.Devices.Errors.IsEmpty)
+            return;
+        output.WriteLine();
+        var table = new TextTable("FUNCTION", "NOW", "NEXT START", "WHY");
+        foreach (var next in all)
+            table.Add(next.Address.ToString(), next.IsHiddenNow ? "hidden" : "the host's", next.WillBeHidden ? "hidden" : "the host's", next.Why);
+        table.WriteTo(output);
+        foreach (var error in snapshot.Devices.Errors)
+            output.WriteLine($"{error}; nothing is hidden for it");
     }
 }

@@ -13,6 +13,9 @@ public readonly record struct DriverName
     /// <summary>The driver of Linux' xen-pciback module (drivers/xen/xen-pciback/pci_stub.c).</summary>
     public static DriverName Pciback { get; } = new("pciback");
 
+    /// <summary>The driver that holds functions for guests under KVM (drivers/vfio/pci/vfio_pci.c).</summary>
+    public static DriverName VfioPci { get; } = new("vfio-pci");
+
     /// <exception cref="FormatException">The text cannot be a driver's name; the message quotes it.</exception>
     public static DriverName Parse(string text) => TryParse(text, out var name)
         ? name

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using PciPass.Core.Formats;
 
 namespace PciPass.Core;
 
@@ -73,6 +74,9 @@ public sealed record HostSnapshot
     public ImmutableArray<Guest> Guests { get; init; } = [];
     public ImmutableArray<Attachment> Attachments { get; init; } = [];
     public ImmutableArray<ConfiguredClaim> Claims { get; init; } = [];
+
+    /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
+    public DeviceList Devices { get; init; } = DeviceList.Empty;
 
     /// <summary>What pcipass itself took from the host in this boot and has not given back, from its journal.</summary>
     public ImmutableArray<Taken> Taken { get; init; } = [];

@@ -108,6 +108,8 @@ public sealed record Operation
             text.Append("name ").Append(function).Append(' ').Append(OneLine(name)).Append('\n');
         foreach (var code in Request.Accepted)
             text.Append("accept ").Append(code).Append('\n');
+        foreach (var content in Steps.OfType<EditFile>().SelectMany(edit => (FileContent?[])[edit.From, edit.To]).OfType<FileContent>().Distinct())
+            text.Append("content ").Append(content.Name).Append(' ').Append(content.Escaped()).Append('\n');
         foreach (var step in Steps)
             text.Append("step ").Append(step.Text).Append('\n');
         return text.Append("begin\n").ToString();
@@ -140,6 +142,7 @@ public sealed record Operation
         var marks = ImmutableArray.CreateBuilder<JournalMark>();
         var functions = ImmutableArray.CreateBuilder<PciAddress>();
         var identities = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciIdentity>();
+        Dictionary<string, FileContent> contents = [];
         var names = ImmutableSortedDictionary.CreateBuilder<string, PciAddress>(StringComparer.Ordinal);
         var accepted = ImmutableSortedSet.CreateBuilder<string>(StringComparer.Ordinal);
         int? number = null;
@@ -165,7 +168,10 @@ public sealed record Operation
                     case "boot" when !begun: boot = rest; break;
                     case "guest" when !begun: guest = GuestName.Parse(rest); break;
                     case "accept" when !begun: accepted.Add(rest); break;
-                    case "step" when !begun: steps.Add(Step.Parse(rest)); break;
+                    case "step" when !begun: steps.Add(Step.Parse(rest, contents)); break;
+                    case "content" when !begun && rest.Split(' ', 2) is [var called, var escaped]:
+                        contents[called] = FileContent.Parse(escaped) is var content && content.Name == called ? content : throw new FormatException($"the content {called} is not what it was");
+                        break;
                     case "function" when !begun && rest.Split(' ') is [var address, var identity]:
                         functions.Add(PciAddress.Parse(address));
                         identities[functions[^1]] = PciIdentity.Parse(identity);
@@ -193,7 +199,7 @@ public sealed record Operation
                 throw new FormatException($"line {at + 1}: {error.Message}", error);
             }
         }
-        if (number is null || verb is null || boot is null || user is null || began is null || functions.Count == 0)
+        if (number is null || verb is null || boot is null || user is null || began is null || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall)))
             throw new FormatException("a line is missing before \"begin\"");
         return new Operation
         {

@@ -9,6 +9,23 @@ public enum Verb
     Unhide,
     Attach,
     Detach,
+
+    /// <summary>Install what hides functions when the host starts.</summary>
+    Install,
+
+    /// <summary>Remove it.</summary>
+    Uninstall,
+}
+
+/// <summary>When a request takes effect.</summary>
+[Flags]
+public enum Scope
+{
+    /// <summary>On the running host.</summary>
+    Now = 1,
+
+    /// <summary>From the next start on.</summary>
+    Boot = 2,
 }
 
 /// <summary>A request as the command line gives it, with every name already found.</summary>
@@ -18,6 +35,20 @@ public enum Verb
 /// <param name="Accepted">The codes of the risks that were accepted by name.</param>
 public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestName? Guest, ImmutableSortedSet<string> Accepted)
 {
+    /// <summary>When it takes effect; attach and detach are for the running host alone.</summary>
+    public Scope Scope { get; init; } = Scope.Now;
+
+    /// <summary>For hide: by whom from the next start on.</summary>
+    public HideMethod Method { get; init; }
+
+    /// <summary>For hide: what happens at a start when a function has moved.</summary>
+    public MovePolicy IfMoved { get; init; }
+
+    /// <summary>Names of the functions for people, for the files that are written.</summary>
+    public ImmutableDictionary<PciAddress, string> NamesForPeople { get; init; } = ImmutableDictionary<PciAddress, string>.Empty;
+
+    public bool IsNow => Scope.HasFlag(Scope.Now);
+    public bool IsBoot => Scope.HasFlag(Scope.Boot);
     public string VerbName => Verb.ToString().ToLowerInvariant();
 }
 

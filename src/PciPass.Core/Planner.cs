@@ -20,8 +20,13 @@ public static class Planner
         switch (request.Verb)
         {
             case Verb.Hide:
-                foreach (var function in Functions(host, request))
-                    Hide(host, function, steps);
+                if (request.IsNow)
+                {
+                    foreach (var function in Functions(host, request))
+                        Hide(host, function, steps);
+                }
+                if (request.IsBoot)
+                    steps.AddRange(BootPlanner.Hide(host, request));
                 break;
             case Verb.Attach:
                 // All are hidden before the first is plugged: a failure then has not yet reached the guest.
@@ -45,15 +50,24 @@ public static class Planner
                 }
                 break;
             case Verb.Unhide:
-                foreach (var function in Functions(host, request))
-                    GiveBack(function, TakenBy(host, function), steps);
+                if (request.IsNow)
+                {
+                    // One that is only to be hidden at the next start has nothing to be given back yet.
+                    foreach (var function in Functions(host, request).Where(function => IsAway(host, function)))
+                        GiveBack(function, TakenBy(host, function), steps);
+                }
+                if (request.IsBoot)
+                    steps.AddRange(BootPlanner.Unhide(host, request));
                 break;
         }
         // A probe cannot be undone, so it comes last.
         return plan with { Steps = [.. steps.OrderBy(step => step is Probe)] };
     }
 
-    static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(address => host.Find(address)!);
+    static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();
+
+    static bool IsAway(HostSnapshot host, PciFunction function) =>
+        function.Driver == DriverName.Pciback || (function.Driver is null && TakenBy(host, function) is not null);
 
     static Taken? TakenBy(HostSnapshot host, PciFunction function) => host.Taken.FirstOrDefault(taken => taken.Address == function.Address);
 

@@ -8,8 +8,11 @@ namespace PciPass.Core;
 /// The text form is the line of the journal and of <c>--dry-run</c>: a verb, the function, and <c>from -> to</c>, where a dash
 /// stands for none.
 /// </remarks>
-public abstract record Step(PciAddress Address)
+public abstract record Step
 {
+    /// <summary>What it changes: a function's address, or a file's path.</summary>
+    public abstract string Target { get; }
+
     /// <summary>The step that undoes this one; null when nothing can, in which case it is the last of its plan.</summary>
     public abstract Step? Reverse();
 
@@ -21,10 +24,14 @@ public abstract record Step(PciAddress Address)
 
     public sealed override string ToString() => Text;
 
+    /// <param name="line">The text form.</param>
+    /// <param name="contents">The contents of files that the line may name.</param>
     /// <exception cref="FormatException">The line is no step; the message quotes it.</exception>
-    public static Step Parse(string line)
+    public static Step Parse(string line, IReadOnlyDictionary<string, FileContent>? contents = null)
     {
         var words = line.Split(' ');
+        if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
+            return new EditFile(path, Content(before), Content(after));
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
         {
             switch (words)
@@ -47,6 +54,9 @@ public abstract record Step(PciAddress Address)
         }
         throw new FormatException($"\"{line}\" is no step of a plan");
 
+        FileContent? Content(string word) => word == "-" ? null
+            : contents?.GetValueOrDefault(word) ?? throw new FormatException($"the content {word} of a file is not there");
+
         static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
 
         static Plug Plug(PciAddress address, string word, bool plugged)
@@ -61,8 +71,29 @@ public abstract record Step(PciAddress Address)
     private protected static string Word(DriverName? driver) => driver?.ToString() ?? "-";
 }
 
+/// <summary>A step that changes one function.</summary>
+public abstract record FunctionStep(PciAddress Address) : Step
+{
+    public sealed override string Target => Address.ToString();
+}
+
+/// <summary>
+/// Replaces a file whole, atomically, with its owner, mode and extended attributes kept; makes it, or takes it away. Both contents are
+/// on disk, in the journal, before the act; and unlike the kernel's state, files outlive a restart, so this is undone after one too.
+/// </summary>
+/// <param name="Path">An absolute path without blanks.</param>
+/// <param name="From">What it holds; null when it is not there.</param>
+/// <param name="To">What it will hold; null when it will not be there.</param>
+public sealed record EditFile(string Path, FileContent? From, FileContent? To) : Step
+{
+    public override string Target => Path;
+    public override Step Reverse() => new EditFile(Path, To, From);
+    public override string Text => $"edit {Path} {From?.Name ?? "-"} -> {To?.Name ?? "-"}";
+    public override string Sentence => To is null ? $"remove {Path}" : From is null ? $"write {Path}" : $"change {Path}";
+}
+
 /// <summary>Unbinds a function from its driver, or binds it to one: exactly one of the two is null.</summary>
-public sealed record Rebind(PciAddress Address, DriverName? From, DriverName? To) : Step(Address)
+public sealed record Rebind(PciAddress Address, DriverName? From, DriverName? To) : FunctionStep(Address)
 {
     public override Step Reverse() => new Rebind(Address, To, From);
     public override string Text => $"rebind {Address} {Word(From)} -> {Word(To)}";
@@ -70,7 +101,7 @@ public sealed record Rebind(PciAddress Address, DriverName? From, DriverName? To
 }
 
 /// <summary>Sets <c>driver_override</c>, the name of the only driver that may take the function (Documentation/ABI/testing/sysfs-bus-pci).</summary>
-public sealed record SetDriverOverride(PciAddress Address, DriverName? From, DriverName? To) : Step(Address)
+public sealed record SetDriverOverride(PciAddress Address, DriverName? From, DriverName? To) : FunctionStep(Address)
 {
     public override Step Reverse() => new SetDriverOverride(Address, To, From);
     public override string Text => $"driver_override {Address} {Word(From)} -> {Word(To)}";
@@ -84,7 +115,7 @@ public sealed record SetDriverOverride(PciAddress Address, DriverName? From, Dri
 /// </summary>
 /// <param name="Address">The function.</param>
 /// <param name="Assignable">True: from no driver to pciback; false: from pciback to no driver.</param>
-public sealed record SetAssignable(PciAddress Address, bool Assignable) : Step(Address)
+public sealed record SetAssignable(PciAddress Address, bool Assignable) : FunctionStep(Address)
 {
     public override Step Reverse() => new SetAssignable(Address, !Assignable);
     public override string Text => Assignable ? $"assignable {Address} no -> yes" : $"assignable {Address} yes -> no";
@@ -97,7 +128,7 @@ public sealed record SetAssignable(PciAddress Address, bool Assignable) : Step(A
 /// Enters a function into pciback's slots, or takes it out. A slot reserves, and proves nothing: when the native driver was first,
 /// the function stays with it (seen in the lab). What stood there before a hide is put back after.
 /// </summary>
-public sealed record SetSlot(PciAddress Address, bool Reserved) : Step(Address)
+public sealed record SetSlot(PciAddress Address, bool Reserved) : FunctionStep(Address)
 {
     public override Step Reverse() => new SetSlot(Address, !Reserved);
     public override string Text => Reserved ? $"slot {Address} no -> yes" : $"slot {Address} yes -> no";
@@ -109,7 +140,7 @@ public sealed record SetSlot(PciAddress Address, bool Reserved) : Step(Address)
 /// <param name="Guest">The guest.</param>
 /// <param name="DomId">This start of the guest; another start of it never had the function.</param>
 /// <param name="Plugged">True: plug in; false: take out.</param>
-public sealed record Plug(PciAddress Address, GuestName Guest, int DomId, bool Plugged) : Step(Address)
+public sealed record Plug(PciAddress Address, GuestName Guest, int DomId, bool Plugged) : FunctionStep(Address)
 {
     public override Step Reverse() => new Plug(Address, Guest, DomId, !Plugged);
     public override string Text => Plugged ? $"plug {Address} - -> {Guest}/{DomId}" : $"plug {Address} {Guest}/{DomId} -> -";
@@ -117,7 +148,7 @@ public sealed record Plug(PciAddress Address, GuestName Guest, int DomId, bool P
 }
 
 /// <summary>Lets the kernel choose the driver of a driverless function. Which one it will be is not known before, so nothing undoes it.</summary>
-public sealed record Probe(PciAddress Address) : Step(Address)
+public sealed record Probe(PciAddress Address) : FunctionStep(Address)
 {
     public override Step? Reverse() => null;
     public override string Text => $"probe {Address}";

@@ -42,7 +42,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         var open = journal.Begin(snapshot, plan);
         // Before the first act, all that will be changed is looked at once more: what somebody changed since the snapshot may stand
         // in the way of undoing what comes before it.
-        foreach (var (number, step) in open.Record.Steps.Index().DistinctBy(step => (step.Item.Address, Kind(step.Item))))
+        foreach (var (number, step) in open.Record.Steps.Index().DistinctBy(step => (step.Item.Target, Kind(step.Item))))
         {
             try
             {
@@ -68,10 +68,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     {
         if (operation.BootId != bootId)
         {
-            // Drivers, overrides, guests: all of it was the former kernel's. This one has begun anew.
-            var former = journal.Reopen(operation);
-            former.End(Ending.Void);
-            return new Outcome(Result.Undone, former.Record, [], []);
+            // Drivers, overrides, guests: all of it was the former kernel's, and this one has begun anew. Files are as they were left.
+            return GoBack(journal.Reopen(operation), [], former: true);
         }
         // What the dead process started may still be at work, and would go on changing what is undone here.
         if (runner.WaitForTools(operation.Request.Functions) is string atWork)
@@ -117,14 +115,17 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         return new Outcome(Result.Done, open.Record, [], []);
     }
 
-    Outcome GoBack(OpenOperation open, List<string> errors)
+    /// <param name="open">The operation.</param>
+    /// <param name="errors">What went wrong so far.</param>
+    /// <param name="former">Whether the host has restarted since: only files are left to be put back.</param>
+    Outcome GoBack(OpenOperation open, List<string> errors, bool former = false)
     {
         List<Step> undone = [];
         for (var number = open.Record.Steps.Length - 1; number >= 0; number--)
         {
-            if (open.Record.LastMark(number) is null or Mark.Undone)
-                continue;
             var step = open.Record.Steps[number];
+            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not EditFile))
+                continue;
             try
             {
                 if (Reverse(open.Record, number) is not Step reverse)
@@ -139,6 +140,11 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             {
                 return Stuck(open, number, [.. errors, $"could not undo \"{step.Sentence}\": {failure.Message}"], undone);
             }
+        }
+        if (former)
+        {
+            open.End(Ending.Void);
+            return new Outcome(Result.Undone, open.Record, errors, undone);
         }
         open.EndUndone();
         if (open.Unwritten is string unwritten)
@@ -195,7 +201,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.
         var actsAnyway = found.Position == Position.To && open.Record.IsUnderWay(number) && reverse is not Plug;
         if (found.Position == Position.Elsewhere)
-            throw new HostFailure($"somebody else has changed it meanwhile: {reverse.Address} has {found.Seen}");
+            throw new HostFailure($"somebody else has changed it meanwhile: {reverse.Target} has {found.Seen}");
         if (found.Position is Position.From or Position.HalfWay || actsAnyway)
         {
             open.Note(Mark.Undoing, number);
@@ -228,12 +234,12 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     static bool MayStandAtItsEnd(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false };
 
     static HostFailure NotAsPlanned(Step step, Observation found) =>
-        new($"the host is not as it was when this was planned: {step.Address} has {found.Seen}");
+        new($"the host is not as it was when this was planned: {step.Target} has {found.Seen}");
 
     void ReadBack(Step step)
     {
         if (runner.Observe(step) is { Position: not Position.To } found)
-            throw new HostFailure($"the host took it without an error, and yet {step.Address} has {found.Seen}");
+            throw new HostFailure($"the host took it without an error, and yet {step.Target} has {found.Seen}");
     }
 
     /// <summary>What undoes a step now; null when there is nothing to undo any more.</summary>
@@ -250,7 +256,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             return null;
         if (operation.IsUnderWay(number))
             runner.Act(step);
-        return runner.Undriven(step.Address);
+        return runner.Undriven(((Probe)step).Address);
     }
 
     /// <summary>
@@ -260,7 +266,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     bool IsFurtherBack(Operation operation, int number)
     {
         var step = operation.Steps[number];
-        return operation.Steps.Take(number).Any(earlier => earlier is not SetSlot && earlier.Address == step.Address && Kind(earlier) == Kind(step)
+        return operation.Steps.Take(number).Any(earlier => earlier is not SetSlot && earlier.Target == step.Target && Kind(earlier) == Kind(step)
             && runner.Observe(earlier).Position == Position.From);
     }
 

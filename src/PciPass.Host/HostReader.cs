@@ -30,13 +30,15 @@ public static class HostReader
             Functions = functions,
             Ranges = IsolationReader.ReadRanges(files),
             GroupsAreOverridden = (files.ReadText("/proc/cmdline") ?? "").Contains("pcie_acs_override", StringComparison.Ordinal),
-            Uses = Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
+            // What the running host uses is nothing to a system that does not run.
+            Uses = host.Root is not null ? [] : Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
-            Taken = taken,
+            Devices = DeviceListFile.Read(files),
+            Taken = host.Root is not null ? [] : taken,
             Accepted = Ledger.Accepted(operations, bootId),
             Unfinished = unfinished,
         };
-        if (hypervisor == Hypervisor.XenDom0)
+        if (hypervisor == Hypervisor.XenDom0 && host.Root is null)
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             snapshot = XenReader.ReadIommu(host, snapshot);

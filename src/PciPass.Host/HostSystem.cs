@@ -13,6 +13,12 @@ public abstract class HostSystem
     /// <summary>Who runs this program, for the journal.</summary>
     public abstract Caller Caller { get; }
 
+    /// <summary>Where the system is mounted that is meant; null for the running host itself.</summary>
+    public virtual string? Root => null;
+
+    /// <summary>Where this program is installed: an absolute path.</summary>
+    public virtual string ProgramPath => "/usr/sbin/pcipass";
+
     /// <summary>
     /// Whether somebody asked this program to end (Ctrl-C, SIGTERM, SIGHUP). From the first time this is asked, these signals end
     /// nothing by themselves: an operation that is cut off is worse than one that is undone.

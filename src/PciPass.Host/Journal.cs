@@ -46,8 +46,29 @@ public sealed class Journal(HostSystem host)
     public IDisposable Lock(TimeSpan deadline)
     {
         host.Files.MakeDirectory(RunFolder);
-        return host.Files.Lock($"{RunFolder}/lock", deadline)
+        var held = host.Files.Lock($"{RunFolder}/lock", deadline)
             ?? throw new HostFailure($"another pcipass is at work and holds {RunFolder}/lock for more than {deadline.TotalSeconds:0} s");
+        try
+        {
+            FlushNewest();
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// A process that died may have left its last line in memory alone. What is built upon it must not outlive it: files that the next
+    /// operation changes would then be neither as the former one found them nor as it left them.
+    /// </summary>
+    void FlushNewest()
+    {
+        var newest = host.Files.List(Folder).Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)).LastOrDefault();
+        if (newest is not null && host.Files.ReadLink($"{Folder}/{newest}") is null)
+            host.Files.Append($"{Folder}/{newest}", [], flush: true);
     }
 
     /// <summary>Writes a plan down, whole and flushed, before anything is done.</summary>
@@ -69,7 +90,7 @@ public sealed class Journal(HostSystem host)
             Began = host.Clock.GetUtcNow(),
             User = caller.SudoUser is string user ? $"{caller.UserName} (for {user})" : caller.UserName,
             Steps = plan.Steps,
-            Identities = plan.Request.Functions.ToImmutableSortedDictionary(function => function, function => snapshot.Find(function)!.Identity),
+            Identities = plan.Request.Functions.ToImmutableSortedDictionary(function => function, function => (snapshot.Find(function)?.Identity ?? snapshot.Devices.Find(function)?.Identity)!),
             Names = snapshot.Names.Where(name => plan.Request.Functions.Contains(name.Value)).ToImmutableSortedDictionary(StringComparer.Ordinal),
         };
         host.Files.MakeDirectory(Folder);

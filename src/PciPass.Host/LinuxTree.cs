@@ -65,7 +65,9 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
         }
     }
 
-    public override bool Exists(string path)
+    public override bool Exists(string path) => IsThere(path);
+
+    static bool IsThere(string path)
     {
         if (Libc.AccessAt(AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW) == 0)
             return true;
@@ -76,13 +78,15 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => attributes.Read(path, deadline);
 
-    public override void MakeDirectory(string path)
+    public override void MakeDirectory(string path) => MakeDirectory(path, 0b111_000_000);
+
+    static void MakeDirectory(string path, int mode)
     {
-        if (Exists(path))
+        if (IsThere(path))
             return;
         var parent = Path.GetDirectoryName(path)!;
-        MakeDirectory(parent);
-        if (Libc.MakeDirectory(path, 0b111_000_000) < 0 && Libc.LastError != Errno.EEXIST)
+        MakeDirectory(parent, mode);
+        if (Libc.MakeDirectory(path, mode) < 0 && Libc.LastError != Errno.EEXIST)
             throw new HostFailure("make directory", path, Libc.LastError);
         FlushDirectory(parent);
     }
@@ -95,6 +99,25 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 
     public override void Append(string path, ReadOnlySpan<byte> content, bool flush) => WriteFile(path, Libc.O_APPEND, content, flush);
 
+    public override void ReplaceFile(string path, ReadOnlySpan<byte> content)
+    {
+        var folder = Path.GetDirectoryName(path)!;
+        MakeDirectory(folder, 0b111_101_101);
+        FileReplacer.Replace(path, content);
+        FlushDirectory(folder);
+    }
+
+    public override void RemoveFile(string path)
+    {
+        foreach (var each in (ReadOnlySpan<string>)[path, FileReplacer.NewPathOf(path)])
+        {
+            if (Libc.Unlink(each) < 0 && Libc.LastError is not (Errno.ENOENT or Errno.ENOTDIR))
+                throw new HostFailure("remove", each, Libc.LastError);
+        }
+        if (Path.GetDirectoryName(path) is string folder && IsThere(folder))
+            FlushDirectory(folder);
+    }
+
     static void WriteFile(string path, int flags, ReadOnlySpan<byte> content, bool flush)
     {
         var descriptor = Libc.Open(path, Libc.O_WRONLY | Libc.O_CLOEXEC | Libc.O_NOFOLLOW | flags, 0b110_000_000);
@@ -102,21 +125,26 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             throw new HostFailure("open", path, Libc.LastError);
         try
         {
-            while (!content.IsEmpty)
-            {
-                var put = Libc.Write(descriptor, content, content.Length);
-                if (put < 0 && Libc.LastError == Errno.EINTR)
-                    continue;
-                if (put < 0)
-                    throw new HostFailure("write", path, Libc.LastError);
-                content = content[(int)put..];
-            }
+            WriteAll(descriptor, path, content);
             if (flush && Libc.Fsync(descriptor) < 0)
                 throw new HostFailure("flush", path, Libc.LastError);
         }
         finally
         {
             _ = Libc.Close(descriptor);
+        }
+    }
+
+    internal static void WriteAll(int descriptor, string path, ReadOnlySpan<byte> content)
+    {
+        while (!content.IsEmpty)
+        {
+            var put = Libc.Write(descriptor, content, content.Length);
+            if (put < 0 && Libc.LastError == Errno.EINTR)
+                continue;
+            if (put < 0)
+                throw new HostFailure("write", path, Libc.LastError);
+            content = content[(int)put..];
         }
     }
 

@@ -179,6 +179,10 @@ public sealed class RecordedTree : SysTree
 
     public override void CreateFile(string path, ReadOnlySpan<byte> content) => throw ReadOnly(path);
 
+    public override void ReplaceFile(string path, ReadOnlySpan<byte> content) => throw ReadOnly(path);
+
+    public override void RemoveFile(string path) => throw ReadOnly(path);
+
     public override void Append(string path, ReadOnlySpan<byte> content, bool flush) => throw ReadOnly(path);
 
     public override IDisposable? Lock(string path, TimeSpan deadline) => throw ReadOnly(path);

@@ -52,6 +52,10 @@ sealed class RecordingTree(SysTree files, Func<string, byte[], byte[]> mask) : S
 
     public override void CreateFile(string path, ReadOnlySpan<byte> content) => throw new NotSupportedException("a recording looks only");
 
+    public override void ReplaceFile(string path, ReadOnlySpan<byte> content) => throw new NotSupportedException("a recording looks only");
+
+    public override void RemoveFile(string path) => throw new NotSupportedException("a recording looks only");
+
     public override void Append(string path, ReadOnlySpan<byte> content, bool flush) => throw new NotSupportedException("a recording looks only");
 
     public override IDisposable? Lock(string path, TimeSpan deadline) => throw new NotSupportedException("a recording looks only");

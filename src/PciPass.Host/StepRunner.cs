@@ -25,7 +25,9 @@ public sealed record Observation(Position Position, string Seen);
 public sealed class GuestHolds(string message) : HostFailure(message);
 
 /// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
-public sealed class StepRunner(HostSystem host)
+/// <param name="host">The host.</param>
+/// <param name="writeDeadline">How long a write to the kernel may take; a minute without it.</param>
+public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
 {
     const string Devices = "/sys/bus/pci/devices", Drivers = "/sys/bus/pci/drivers";
 
@@ -39,6 +41,7 @@ public sealed class StepRunner(HostSystem host)
     /// <summary>How long a guest that is in the middle of something may take before a function is taken from it all the same.</summary>
     static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(10);
 
+    readonly FileEditor files = new(host.Files);
     bool? hasQuarantine;
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
@@ -47,11 +50,12 @@ public sealed class StepRunner(HostSystem host)
     /// <summary>Looks where the host stands; changes nothing.</summary>
     public Observation Observe(Step step) => step switch
     {
-        Rebind rebind => Compare(DriverOf(step.Address), rebind.From, rebind.To, "driver"),
-        SetDriverOverride set => Compare(OverrideOf(step.Address), set.From, set.To, "driver_override"),
+        EditFile edit => files.Observe(edit),
+        Rebind rebind => Compare(DriverOf(rebind.Address), rebind.From, rebind.To, "driver"),
+        SetDriverOverride set => Compare(OverrideOf(set.Address), set.From, set.To, "driver_override"),
         SetAssignable assignable => ObserveAssignable(assignable),
-        SetSlot slot => new Observation(IsInSlots(step.Address) == slot.Reserved ? Position.To : Position.From, IsInSlots(step.Address) ? "a slot" : "no slot"),
-        Probe => DriverOf(step.Address) is DriverName driver
+        SetSlot slot => new Observation(IsInSlots(slot.Address) == slot.Reserved ? Position.To : Position.From, IsInSlots(slot.Address) ? "a slot" : "no slot"),
+        Probe probe => DriverOf(probe.Address) is DriverName driver
             ? new Observation(Position.To, $"driver {driver}")
             : new Observation(Position.From, "no driver"),
         Plug plug => ObservePlug(plug),
@@ -66,27 +70,30 @@ public sealed class StepRunner(HostSystem host)
     {
         switch (step)
         {
+            case EditFile edit:
+                files.Act(edit);
+                break;
             case Rebind { To: null } rebind:
-                Write($"{Drivers}/{rebind.From}/unbind", $"{step.Address}");
+                Write($"{Drivers}/{rebind.From}/unbind", $"{rebind.Address}");
                 break;
             case Rebind rebind:
-                Write($"{Drivers}/{rebind.To}/bind", $"{step.Address}");
+                Write($"{Drivers}/{rebind.To}/bind", $"{rebind.Address}");
                 break;
             case SetDriverOverride set:
                 // An empty line clears it; writing nothing at all would be no write (seen in the lab).
-                Write($"{Devices}/{step.Address}/driver_override", set.To is DriverName to ? $"{to}" : "\n");
+                Write($"{Devices}/{set.Address}/driver_override", set.To is DriverName to ? $"{to}" : "\n");
                 break;
-            case SetAssignable { Assignable: true }:
-                GiveToPciback(step.Address);
+            case SetAssignable { Assignable: true } give:
+                GiveToPciback(give.Address);
                 break;
-            case SetAssignable:
-                TakeFromPciback(step.Address);
+            case SetAssignable take:
+                TakeFromPciback(take.Address);
                 break;
             case SetSlot slot:
-                Write($"{Drivers}/pciback/{(slot.Reserved ? "new_slot" : "remove_slot")}", $"{step.Address}");
+                Write($"{Drivers}/pciback/{(slot.Reserved ? "new_slot" : "remove_slot")}", $"{slot.Address}");
                 break;
-            case Probe:
-                Write("/sys/bus/pci/drivers_probe", $"{step.Address}");
+            case Probe probe:
+                Write("/sys/bus/pci/drivers_probe", $"{probe.Address}");
                 break;
             case Plug plug:
                 ActPlug(plug);
@@ -267,7 +274,7 @@ public sealed class StepRunner(HostSystem host)
         ? new Xenstore(channel, host.Clock)
         : throw new HostFailure("xenstored does not run");
 
-    void Write(string path, string value) => host.Files.WriteAttribute(path, value, WriteDeadline);
+    void Write(string path, string value) => host.Files.WriteAttribute(path, value, writeDeadline ?? WriteDeadline);
 
     void Xl(params ReadOnlySpan<string> arguments)
     {

@@ -48,6 +48,15 @@ public abstract class SysTree
     public abstract void Append(string path, ReadOnlySpan<byte> content, bool flush);
 
     /// <summary>
+    /// Replaces a file whole and atomically, keeping its owner, mode and extended attributes; a new one gets mode 0644, or 0755
+    /// where it is a script (<c>#!</c>), and its folders are made with mode 0755. Returns once it is on disk. Follows no link at the path itself.
+    /// </summary>
+    public abstract void ReplaceFile(string path, ReadOnlySpan<byte> content);
+
+    /// <summary>Removes a file, and what an interrupted <see cref="ReplaceFile"/> left beside it; returns once that is on disk. Does nothing where there is none.</summary>
+    public abstract void RemoveFile(string path);
+
+    /// <summary>
     /// Waits for the exclusive lock of a file (flock(2)), which it creates where needed, and holds it until disposed or until the
     /// process ends, however it ends.
     /// </summary>

@@ -14,6 +14,7 @@ public sealed partial class SimHost
     bool pcibackFirst = true;
     bool iommu = true;
     bool remapping = true;
+    Action<SimHost>? initramfs;
 
     /// <summary>A machine with Xen, an IOMMU and xen-pciback, still without any function.</summary>
     public static SimHost Xen() => new(xen: true);
@@ -97,6 +98,20 @@ public sealed partial class SimHost
     public SimHost WithoutPciback()
     {
         hide = null;
+        return this;
+    }
+
+    /// <summary>What the initramfs does at each start: before pciback and the native drivers are loaded.</summary>
+    public SimHost WithInitramfs(Action<SimHost> early)
+    {
+        initramfs = early;
+        return this;
+    }
+
+    /// <summary>Takes a function out of the machine, as of the next start.</summary>
+    public SimHost Without(string address)
+    {
+        wired.RemoveAll(function => function.Address == PciAddress.Parse(address));
         return this;
     }
 
@@ -227,6 +242,7 @@ public sealed partial class SimHost
         BootNumber++;
         StartProcess();
         Clock.Clear();
+        kernelLog.Clear();
         Iommu.Reset();
         Iommu.Present = iommu;
         Store.Reset();
@@ -240,12 +256,13 @@ public sealed partial class SimHost
         Wire();
         foreach (var function in wired)
             Pci.Add(function);
-        if (IsXen && hide is not null && pcibackFirst)
-            Pci.LoadPciback(hide);
+        initramfs?.Invoke(this);
+        StartProcess();
+        if (pcibackFirst)
+            LoadPciback();
         foreach (var driver in drivers.Distinct(StringComparer.Ordinal))
-            Pci.Load(SimDriver.Create(driver));
-        if (IsXen && hide is not null && !pcibackFirst)
-            Pci.LoadPciback(hide);
+            LoadDriver(driver);
+        LoadPciback();
         if (!IsXen)
             return;
         Store.Write("/local/domain/0/name", "Domain-0");
@@ -255,6 +272,35 @@ public sealed partial class SimHost
         tree.Put("/var/lib/xen/userdata-d.0.00000000-0000-0000-0000-000000000000.libxl-json", "{ \"domid\": 4294967295, \"c_info\": { \"type\": \"pv\", \"name\": \"Domain-0\" }, \"b_info\": {} }\0"u8.ToArray());
         foreach (var plan in plans.Values.Where(static plan => plan.Autostart))
             StartGuest(plan.Name);
+    }
+
+    void LoadPciback()
+    {
+        if (IsXen && hide is not null && Pciback is null)
+            Pci.LoadPciback(hide);
+    }
+
+    void LoadDriver(string name)
+    {
+        if (Pci.FindDriver(name) is null)
+            Pci.Load(SimDriver.Create(name));
+    }
+
+    /// <summary>modprobe of the drivers that hold functions for guests; pciback loads in dom0 alone.</summary>
+    SimProcess Modprobe(IReadOnlyList<string> modules)
+    {
+        switch (modules)
+        {
+            case ["xen-pciback"] when IsXen:
+                hide ??= "";
+                LoadPciback();
+                return SimProcess.Ended(new ProgramResult(Pciback is null ? 1 : 0, "", ""));
+            case ["vfio-pci"]:
+                LoadDriver("vfio-pci");
+                return SimProcess.Ended(new ProgramResult(0, "", ""));
+            default:
+                return SimProcess.Ended(new ProgramResult(1, "", $"modprobe: FATAL: Module {string.Join(' ', modules)} not found in directory /lib/modules/6.1.0\n"));
+        }
     }
 
     /// <summary>Finds out what the machine's structure says: bridges above, slots that are shared, IOMMU groups.</summary>
@@ -295,6 +341,11 @@ public sealed partial class SimHost
     void MakeKernelFiles()
     {
         var (sys, proc) = (tree.Root.Make("sys"), tree.Root.Make("proc"));
+        tree.Root.Make("dev").Set("kmsg", new SimAttribute(null, line =>
+        {
+            kernelLog.Add(line.TrimEnd('\n'));
+            return 0;
+        }));
         proc.Make("sys/kernel/random").Set("boot_id", SimAttribute.Text($"00000000-0000-4000-8000-{BootNumber:x12}"));
         proc.Make("self").Set("mountinfo", SimAttribute.Text(() => Names.MountTable));
         proc.Set("swaps", SimAttribute.Text(() => Names.SwapTable));

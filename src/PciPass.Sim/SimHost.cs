@@ -23,6 +23,7 @@ public sealed partial class SimHost : HostSystem
     readonly Dictionary<string, GuestPlan> plans = new(StringComparer.Ordinal);
     readonly Dictionary<int, SimBackend> backends = [];
     readonly List<string> trace = [];
+    readonly List<string> kernelLog = [];
     readonly List<SimFile> held = [];
     readonly List<SimXenstoreChannel> channels = [];
     int processNumber;
@@ -66,6 +67,9 @@ public sealed partial class SimHost : HostSystem
     public IEnumerable<SimFunction> Functions => Pci.Functions;
     public IReadOnlyList<SimGuest> Guests => guests;
     public SimPciback? Pciback => Pci.Pciback;
+
+    /// <summary>What programs wrote into the kernel's log since the last start, with their levels (<c>&lt;3&gt;</c> is an error).</summary>
+    public IReadOnlyList<string> KernelLog => kernelLog;
 
     /// <summary>How often the machine was started.</summary>
     public int BootNumber { get; private set; }
@@ -258,6 +262,7 @@ public sealed partial class SimHost : HostSystem
             "xl" when IsXen => SimXl.Start(this, arguments),
             "xenstore-read" or "xenstore-ls" or "xenstore-list" or "xenstore-exists" or "xenstore-write" or "xenstore-rm" when IsXen =>
                 SimStorePrograms.Start(this, program, arguments),
+            "modprobe" => Modprobe(arguments),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
             _ => throw new HostFailure("run", program, Errno.ENOENT),
         };

@@ -149,8 +149,9 @@ sealed class SimTree(SimHost host) : SysTree
             case SimFile file:
                 Refuse("write to", path);
                 byte[] bytes = [.. file.Content, .. content];
-                host.Change($"append {path} {content.Length} bytes", () => file.Content = bytes);
-                if (flush)
+                if (content.Length > 0)
+                    host.Change($"append {path} {content.Length} bytes", () => file.Content = bytes);
+                if (flush && file.OnDisk?.Length != bytes.Length)
                     host.Change($"flush {path}", () => file.OnDisk = file.Content);
                 break;
             case SimLink:
@@ -162,6 +163,41 @@ sealed class SimTree(SimHost host) : SysTree
             default:
                 throw new HostFailure("open", path, Errno.EINVAL);
         }
+    }
+
+    public override void ReplaceFile(string path, ReadOnlySpan<byte> content)
+    {
+        host.Enter($"replace {path}");
+        if (Resolve(path, followLast: false) is not (null or SimFile))
+            throw new HostFailure($"{path} is no regular file, and is not replaced");
+        MakeDirectory(ParentOf(path));
+        Refuse("replace", path);
+        var directory = (SimDirectory)Resolve(ParentOf(path))!;
+        var bytes = content.ToArray();
+        var fresh = new SimFile();
+        var name = NameOf(path);
+        host.Change($"create {path} (new)", () => directory.Set($".{name}.pcipass-new", fresh));
+        host.Change($"flush {path} (new)", () => fresh.Content = fresh.OnDisk = bytes);
+        // Before the folder is flushed, the power may bring back either; what was renamed is whole at any rate.
+        host.Change($"rename {path} (new)", () =>
+        {
+            directory.Remove($".{name}.pcipass-new");
+            directory.Set(name, fresh);
+        });
+        host.Change($"flush folder of {path}", static () => { });
+    }
+
+    public override void RemoveFile(string path)
+    {
+        host.Enter($"remove {path}");
+        Refuse("remove", path);
+        if (Resolve(ParentOf(path)) is not SimDirectory directory)
+            return;
+        host.Change($"remove {path}", () =>
+        {
+            directory.Remove(NameOf(path));
+            directory.Remove($".{NameOf(path)}.pcipass-new");
+        });
     }
 
     public override IDisposable? Lock(string path, TimeSpan deadline)

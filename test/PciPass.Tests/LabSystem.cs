@@ -70,6 +70,10 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
 
         public override void Append(string path, ReadOnlySpan<byte> content, bool flush) => throw new NotSupportedException();
 
+        public override void ReplaceFile(string path, ReadOnlySpan<byte> content) => throw new NotSupportedException();
+
+        public override void RemoveFile(string path) => throw new NotSupportedException();
+
         public override IDisposable? Lock(string path, TimeSpan deadline) => throw new NotSupportedException();
 
         static HostFailure Failure(string operation, string path, string errors)

@@ -73,6 +73,60 @@ public sealed class LinuxTests : IDisposable
     }
 
     [Fact]
+    public void A_replaced_file_keeps_its_owner_mode_and_attributes_and_is_never_half_there()
+    {
+        var path = Path.Combine(folder, "etc", "grub");
+        files.ReplaceFile(path, "one\n"u8);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(path));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
+        Run("setfattr", "-n", "user.note", "-v", "mine", path);
+        if (Environment.UserName == "root")
+            Run("chown", "12:34", path);
+        using (var reader = File.OpenRead(path))
+        {
+            File.WriteAllText(Path.Combine(folder, "etc", ".grub.pcipass-new"), "left by one that died");
+            files.ReplaceFile(path, "two\n"u8);
+            // Who has the old one open goes on reading the old one.
+            Assert.Equal('o', reader.ReadByte());
+        }
+        Assert.Equal("two", files.ReadText(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, File.GetUnixFileMode(path));
+        if (Environment.UserName == "root")
+            Assert.Equal("12:34", Run("stat", "-c", "%u:%g", path));
+        if (Run("sh", "-c", "command -v getfattr || true").Length > 0)
+            Assert.Equal("mine", Run("getfattr", "--only-values", "-n", "user.note", path));
+        Assert.Equal(["grub"], files.List(Path.Combine(folder, "etc")));
+        files.RemoveFile(path);
+        files.RemoveFile(path);
+        Assert.Empty(files.List(Path.Combine(folder, "etc")));
+    }
+
+    [Fact]
+    public void A_link_or_a_folder_is_not_replaced()
+    {
+        var target = Path.Combine(folder, "target");
+        File.WriteAllText(target, "before");
+        File.CreateSymbolicLink(Path.Combine(folder, "link"), target);
+        foreach (var name in (string[])["link", ""])
+            Assert.Throws<HostFailure>(() => files.ReplaceFile(Path.Combine(folder, name), "x"u8));
+        Assert.Equal("before", File.ReadAllText(target));
+        Assert.Equal(["link", "target"], files.List(folder));
+    }
+
+    static string Run(string program, params string[] arguments)
+    {
+        using var host = new LinuxSystem();
+        try
+        {
+            return host.Run(program, arguments, TimeSpan.FromSeconds(30)).Output.TrimEnd('\n');
+        }
+        catch (HostFailure failure) when (failure.ErrorNumber == Errno.ENOENT)
+        {
+            return "";
+        }
+    }
+
+    [Fact]
     public void The_kernels_table_of_addresses_has_the_loopback_address()
     {
         using var host = new LinuxSystem();

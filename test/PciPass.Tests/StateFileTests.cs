@@ -262,7 +262,7 @@ public class StateFileTests(ITestOutputHelper output)
             host.Run("xl", ["pci-assignable-add", "0000:09:00.0"], TimeSpan.FromSeconds(60));
             held.Dispose();
         });
-        Assert.Equal("nothing to do: 0000:09:00.0 is as wished\n", Told.Run(host, "hide 09:00.0").Output);
+        Assert.Equal("nothing to do: 0000:09:00.0 is as wished\n", Told.Run(host, "hide --now 09:00.0").Output);
     }
 }
 
@@ -300,6 +300,8 @@ sealed class FailingDisk(SimHost host, string folder) : HostSystem
         public override string? ReadAttribute(string path, TimeSpan deadline) => inner.ReadAttribute(path, deadline);
         public override void MakeDirectory(string path) => inner.MakeDirectory(path);
         public override IDisposable? Lock(string path, TimeSpan deadline) => inner.Lock(path, deadline);
+        public override void ReplaceFile(string path, ReadOnlySpan<byte> content) => inner.ReplaceFile(path, content);
+        public override void RemoveFile(string path) => inner.RemoveFile(path);
 
         public override void CreateFile(string path, ReadOnlySpan<byte> content)
         {

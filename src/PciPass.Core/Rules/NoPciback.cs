@@ -9,7 +9,7 @@ public sealed class NoPciback : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (host.Hypervisor == Hypervisor.XenDom0 && !host.PcibackLoaded)
+        if (host.Hypervisor == Hypervisor.XenDom0 && !host.PcibackLoaded && request.IsNow)
             yield return Refuse("host", "the pciback driver is not loaded", "/sys/bus/pci/drivers/pciback does not exist", "modprobe xen-pciback");
     }
 }

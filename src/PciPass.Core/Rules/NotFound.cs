@@ -9,6 +9,6 @@ public sealed class NotFound : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         from address in request.Functions
-        where host.Find(address) is null
+        where host.Find(address) is null && !(request is { Verb: Verb.Unhide, IsBoot: true } && host.Devices.Find(address) is not null)
         select Refuse(address, $"{address} is not there", "no function answers at this address on the host", "pcipass list     shows every function");
 }

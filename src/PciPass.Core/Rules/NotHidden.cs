@@ -13,7 +13,11 @@ public sealed class NotHidden : Rule
             yield break;
         foreach (var function in Named(host, request))
         {
-            if (function.Driver != DriverName.Pciback && !(function.Driver is null && host.Taken.Any(taken => taken.Address == function.Address)))
+            if (request.IsBoot && host.Devices.Find(function.Address) is not null)
+                continue;
+            if (!request.IsNow)
+                yield return Refuse(function.Address, Cannot(function, request), $"no line of {Formats.DeviceList.Path} keeps it hidden", "pcipass status     shows what is hidden");
+            else if (function.Driver != DriverName.Pciback && !(function.Driver is null && host.Taken.Any(taken => taken.Address == function.Address)))
                 yield return Refuse(function.Address, Cannot(function, request),
                     function.Driver is DriverName driver ? $"the host already has it, with driver {driver}" : "it is not hidden; it has no driver",
                     "pcipass status     shows what is hidden");

@@ -9,7 +9,7 @@ public sealed class OtherIdentity : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request.Verb is not (Verb.Unhide or Verb.Detach))
+        if (request.Verb is not (Verb.Unhide or Verb.Detach) || !request.IsNow)
             yield break;
         foreach (var function in Named(host, request))
         {

@@ -9,7 +9,7 @@ public sealed class StillAttached : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request.Verb != Verb.Unhide)
+        if (request.Verb != Verb.Unhide || !request.IsNow)
             yield break;
         foreach (var function in Named(host, request))
         {

