@@ -108,7 +108,7 @@ public sealed class Isolation
     /// <summary>At most four of them, and how many more.</summary>
     public static string Listed<T>(IEnumerable<T> items)
     {
-        var all = items.Select(item => item!.ToString()!).ToArray();
+        var all = items.ToArray();
         return all.Length <= 4 ? string.Join(", ", all) : $"{string.Join(", ", all.Take(4))} and {all.Length - 4} more";
     }
 

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
+using System.Runtime.InteropServices;
 using PciPass.Cli;
 using PciPass.Core;
 using Xunit;
@@ -7,8 +7,20 @@ using Xunit.Abstractions;
 
 namespace PciPass.Tests;
 
-public class ManyFunctionsTests(ITestOutputHelper output)
+public partial class ManyFunctionsTests(ITestOutputHelper output)
 {
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int GetTime(int clock, Span<long> secondsAndNanoseconds);
+
+    /// <summary>The processor's time that this thread has had: what else runs on the machine does not count.</summary>
+    static TimeSpan ThreadTime()
+    {
+        const int ThreadClock = 3; // CLOCK_THREAD_CPUTIME_ID
+        Span<long> time = stackalloc long[2];
+        Assert.Equal(0, GetTime(ThreadClock, time));
+        return TimeSpan.FromSeconds(time[0]) + TimeSpan.FromMicroseconds(time[1] / 1000);
+    }
+
     /// <summary>What <c>list</c> does once it has read: every rule for every function, and how each is confined. Tells the time, and judges it not.</summary>
     [Fact]
     public void Every_rule_copes_with_4000_functions()
@@ -20,11 +32,11 @@ public class ManyFunctionsTests(ITestOutputHelper output)
         {
             // A snapshot of its own each time: what is found once in it is part of the work.
             var fresh = host with { Functions = ImmutableSortedDictionary.CreateRange(host.Functions.Select(pair => pair)) };
-            var clock = Stopwatch.StartNew();
+            var start = ThreadTime();
             var free = fresh.Functions.Values.Count(function => FunctionState.Of(fresh, function).Word == "free");
             var confined = fresh.Functions.Values.Count(function => fresh.Isolation.GradeOf(function).Grade == Confinement.Confined);
-            if (clock.Elapsed < best)
-                best = clock.Elapsed;
+            var took = ThreadTime() - start;
+            best = took < best ? took : best;
             Assert.InRange(free, 3000, 4000);
             Assert.InRange(confined, 3000, 4200);
         }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using PciPass.Core;
 using PciPass.Core.Formats;
 using PciPass.Host;
@@ -651,10 +650,10 @@ public sealed class SimTests
     }
 
     [Fact]
-    public void Ten_thousand_attaches_and_detaches_take_less_than_ten_seconds()
+    public void Ten_thousand_attaches_and_detaches_leave_nothing_behind()
     {
         var host = SimHost.Demo();
-        var clock = Stopwatch.StartNew();
+        var before = host.ToText();
         for (var n = 0; n < 10_000; n++)
         {
             Hide(host);
@@ -668,6 +667,6 @@ public sealed class SimTests
             Write(host, $"{Drivers}/e1000e/bind", Card);
         }
         Assert.Empty(host.FindGuest("web1")!.Functions);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 10);
+        Assert.Equal(before, host.ToText());
     }
 }

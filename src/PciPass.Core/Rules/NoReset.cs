@@ -13,7 +13,7 @@ public sealed class NoReset : Rule
         {
             if (function.Resets != ResetMethods.None || !function.IsEndpoint)
                 continue;
-            var others = function.Parent is PciAddress bridge ? host.ChildrenOf(bridge).Where(other => other.Address != function.Address).Select(other => other.Address).ToArray() : [];
+            var others = function.Parent is PciAddress bridge ? host.ChildrenOf(bridge).Select(other => other.Address).Where(other => other != function.Address).ToArray() : [];
             var bus = function.Parent is null ? "and it sits on a root bus, which cannot be reset" : others.Length == 0 ? "" : $"and a reset of its bus would hit {Isolation.Listed(others)} too";
             yield return Warn(function.Address, $"{function.Address} cannot be reset", $"the kernel knows no way to reset it alone{(bus.Length > 0 ? $", {bus}" : "")}",
                 "give it to guests that trust each other only");
