@@ -6,7 +6,7 @@ namespace PciPass.Cli;
 /// <summary><c>pcipass boot</c>: what happens when the host starts.</summary>
 static class BootCommand
 {
-    public static Command Create(Session session) => new("boot", "What happens when the host starts: do it, install what does it, and look whether it will work.")
+    public static Command Create(Session session) => new("boot", "What happens when the host starts: do it, and install what does it.")
     {
         BootApplyCommand.Create(session),
         BootInstallCommand.Create(session, Verb.Install),

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using PciPass.Core;
+using PciPass.Core.Formats;
 using PciPass.Core.Rules;
 using PciPass.Host;
 
@@ -70,7 +71,7 @@ static class ChangeCommand
             throw new UsageError($"{wish.VerbName} --root needs --boot", "a system that does not run has no drivers to take a function from", $"pcipass {wish.VerbName} --boot --root {session.Host.Root} ...");
         if (dryRun)
         {
-            var seen = session.Read();
+            var seen = ReadFor(session, wish);
             var would = Planner.Plan(seen, Complete(session, seen, words, wish, withCompanions));
             return WritePlan(session, would, json);
         }
@@ -85,7 +86,7 @@ static class ChangeCommand
         // From the lock on, nobody else plans or acts: what the snapshot shows stays true but for what others do by hand.
         using var held = session.Journal.Lock(LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
-        var snapshot = session.Read();
+        var snapshot = ReadFor(session, wish);
         var plan = Planner.Plan(snapshot, Complete(session, snapshot, words, wish, withCompanions));
         if (plan.IsRefused)
             return WritePlan(session, plan, json);
@@ -101,6 +102,9 @@ static class ChangeCommand
         var outcome = session.Executor(json).Run(snapshot, plan);
         return Math.Max(WriteOutcome(session, outcome, json), ImageFollower.Follow(session, outcome, json));
     }
+
+    static HostSnapshot ReadFor(Session session, Request wish) =>
+        wish.IsBoot ? session.Read() with { BootFiles = BootFileReader.Read(session.Host.Files) } : session.Read();
 
     static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish, bool withCompanions)
     {
@@ -151,7 +155,7 @@ static class ChangeCommand
                     if (operation.Request.Functions.IsEmpty)
                         session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
-                        session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
+                        session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");
                     break;
                 case Result.Undone:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} failed and was undone", "undone", string.Join("\n       ", outcome.Errors), "");
@@ -178,6 +182,10 @@ static class ChangeCommand
             _ => ExitCode.Pending,
         };
     }
+
+    static string NextText(HostSnapshot snapshot, Operation operation, PciAddress address) =>
+        !operation.Steps.Any(step => step.Target == DeviceList.Path) ? ""
+            : snapshot.Devices.Find(address) is null ? "; no longer hidden at a start" : "; hidden from the next start on";
 
     static string NowText(HostSnapshot snapshot, PciAddress address)
     {

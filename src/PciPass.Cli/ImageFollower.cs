@@ -10,12 +10,12 @@ static class ImageFollower
     /// <returns>An exit code: what could not be made is told, and the files stay as they are.</returns>
     public static int Follow(Session session, Outcome outcome, bool json)
     {
+        var code = FollowBootLoader(session, outcome, json);
         var edits = outcome.Operation.Steps.OfType<EditFile>().Where(edit => edit.Path == DeviceList.Path || BootImages.IsSource(edit.Path)).ToArray();
         // They were made of the former files; what is undone needs no new ones.
         if (edits.Length == 0 || outcome.Result != Result.Done)
-            return ExitCode.Done;
+            return code;
         var images = new BootImages(session.Host);
-        var code = ExitCode.Done;
         var generators = images.Generators().Where(generator => images.HasPart(generator) || edits.Any(edit => BootPart.FilesOf(generator, "").Any(file => file.Path == edit.Path))).ToArray();
         foreach (var generator in generators)
         {
@@ -39,5 +39,30 @@ static class ImageFollower
         if (generators.Length == 0 && !json && outcome.Operation.Request.Verb == Verb.Hide)
             session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  nothing in the initramfs hides it before the drivers come: pcipass boot install     puts it there");
         return code;
+    }
+
+    /// <summary>GRUB's menu is made of its settings.</summary>
+    static int FollowBootLoader(Session session, Outcome outcome, bool json)
+    {
+        if (outcome.Result != Result.Done || !outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path.StartsWith(BootFiles.Grub, StringComparison.Ordinal)))
+            return ExitCode.Done;
+        var images = new BootImages(session.Host);
+        if (session.Host.Root is string root)
+        {
+            session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  its boot menu is as before: chroot {root} {images.MenuCommand}     makes it anew");
+            return ExitCode.Done;
+        }
+        if (!json)
+            session.Terminal.Errors.WriteLine($"  make the boot menu anew: {images.MenuCommand}");
+        try
+        {
+            images.MakeMenu();
+            return ExitCode.Done;
+        }
+        catch (HostFailure failure)
+        {
+            Messages.Write(session.Terminal, "the boot menu could not be made anew: the next start goes by the old one", "old-menu", failure.Message, images.MenuCommand);
+            return ExitCode.Failed;
+        }
     }
 }

@@ -9,6 +9,7 @@ sealed class WhenOptions
     readonly Option<bool> now = new("--now") { Description = "Only now, on the running host; the next start is as it would have been." };
     readonly Option<bool> boot = new("--boot") { Description = "Only from the next start on; the running host stays as it is." };
     readonly Option<string> ifMoved = new("--if-moved") { Description = "When bus numbers have moved: refuse (the default) hides nothing, follow hides the function where it is then.", HelpName = "POLICY" };
+    readonly Option<string> method = new("--method") { Description = "By whom from the next start on: initramfs (the default: by identity), or the kernel by address: modprobe (its configuration), cmdline (its command line).", HelpName = "METHOD" };
     bool hasPolicy;
 
     public static WhenOptions AddTo(Command command, Verb verb)
@@ -17,8 +18,12 @@ sealed class WhenOptions
         command.Options.Add(options.now);
         command.Options.Add(options.boot);
         options.ifMoved.AcceptOnlyFromAmong("refuse", "follow");
+        options.method.AcceptOnlyFromAmong("initramfs", "modprobe", "cmdline");
         if (options.hasPolicy)
+        {
             command.Options.Add(options.ifMoved);
+            command.Options.Add(options.method);
+        }
         return options;
     }
 
@@ -29,6 +34,7 @@ sealed class WhenOptions
         {
             Scope = onlyNow == onlyBoot ? Scope.Now | Scope.Boot : onlyNow ? Scope.Now : Scope.Boot,
             IfMoved = hasPolicy && parsed.GetValue(ifMoved) == "follow" ? MovePolicy.Follow : MovePolicy.Refuse,
+            Method = !hasPolicy ? HideMethod.Initramfs : parsed.GetValue(method) switch { "modprobe" => HideMethod.Modprobe, "cmdline" => HideMethod.Cmdline, _ => HideMethod.Initramfs },
         };
     }
 }

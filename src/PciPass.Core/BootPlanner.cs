@@ -1,32 +1,61 @@
 using System.Collections.Immutable;
+using PciPass.Core.Formats;
 
 namespace PciPass.Core;
 
 /// <summary>Which files change, and how, so that functions are hidden from the next start on, or no longer.</summary>
 static class BootPlanner
 {
-    public static IEnumerable<Step> Hide(HostSnapshot host, Request request)
+    /// <summary>The edits, or why a file of others cannot be changed.</summary>
+    public static (ImmutableArray<Step> Steps, ImmutableArray<BootProblem> Problems) Plan(HostSnapshot host, Request request)
     {
-        var devices = host.Devices;
-        foreach (var address in request.Functions.Where(address => host.Devices.Find(address) is null))
+        List<BootProblem> problems = [];
+        var (devices, files) = (host.Devices, host.BootFiles);
+        foreach (var address in request.Functions)
         {
-            var function = host.Find(address)!;
-            // What holds it is a matter of what is below the kernel, and decided once: a line says what was meant.
-            var driver = host.Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;
-            var kept = new KeptFunction(address, function.Identity, driver, request.IfMoved, request.Method);
-            devices = Formats.DeviceList.Parse(devices.With(kept, request.NamesForPeople.GetValueOrDefault(address, "")));
+            if (request.Verb == Verb.Hide && host.Devices.Find(address) is null && host.Find(address) is PciFunction function)
+            {
+                // What holds it is a matter of what is below the kernel, and decided once: a line says what was meant.
+                var driver = host.Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;
+                var kept = new KeptFunction(address, function.Identity, driver, request.IfMoved, request.Method);
+                devices = DeviceList.Parse(devices.With(kept, request.NamesForPeople.GetValueOrDefault(address, "")));
+                // The driver before counts, also when it is hidden already.
+                var native = host.Taken.FirstOrDefault(taken => taken.Address == address)?.Driver ?? function.Driver;
+                files = Hide(files, kept, function with { Driver = native }, problems);
+            }
+            else if (request.Verb == Verb.Unhide && host.Devices.Find(address) is KeptFunction kept)
+            {
+                devices = DeviceList.Parse(devices.Without(address));
+                files = kept.Method switch
+                {
+                    HideMethod.Modprobe => ModprobeWay.Unhide(files, address, problems),
+                    HideMethod.Cmdline => CmdlineWay.Unhide(files, address, problems),
+                    _ => files,
+                };
+            }
         }
-        return Edit(host.Devices, devices);
+        var steps = ImmutableArray.CreateBuilder<Step>();
+        foreach (var path in host.BootFiles.Contents.Keys.Union(files.Contents.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal))
+            Edit(path, host.BootFiles.Contents.GetValueOrDefault(path), files.Contents.GetValueOrDefault(path));
+        Edit(DeviceList.Path, host.Devices.Content, devices.Content);
+        return (steps.ToImmutable(), [.. problems.Distinct()]);
+
+        void Edit(string path, FileContent? before, FileContent? after)
+        {
+            if (before != after)
+                steps.Add(new EditFile(path, before, after));
+        }
     }
 
-    public static IEnumerable<Step> Unhide(HostSnapshot host, Request request)
+    static BootFiles Hide(BootFiles files, KeptFunction kept, PciFunction function, List<BootProblem> problems)
     {
-        var devices = host.Devices;
-        foreach (var address in request.Functions.Where(address => host.Devices.Find(address) is not null))
-            devices = Formats.DeviceList.Parse(devices.Without(address));
-        return Edit(host.Devices, devices);
+        if (kept.Method == HideMethod.Initramfs)
+            return files;
+        if (kept.Driver == DriverName.VfioPci)
+        {
+            problems.Add(new BootProblem("vfio-pci's own list goes by ids, and takes every card of the same kind", "leave out --method: pcipass' part of the initramfs goes by identity"));
+            return files;
+        }
+        return kept.Method == HideMethod.Modprobe ? ModprobeWay.Hide(files, function, problems) : CmdlineWay.Hide(files, function.Address, problems);
     }
-
-    static IEnumerable<Step> Edit(Formats.DeviceList before, Formats.DeviceList after) =>
-        before.Content == after.Content ? [] : [new EditFile(Formats.DeviceList.Path, before.Content, after.Content)];
 }

@@ -78,6 +78,9 @@ public sealed record HostSnapshot
     /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
     public DeviceList Devices { get; init; } = DeviceList.Empty;
 
+    /// <summary>The files of others that say what happens at the next start; read where a request is about that.</summary>
+    public BootFiles BootFiles { get; init; } = new();
+
     /// <summary>What pcipass itself took from the host in this boot and has not given back, from its journal.</summary>
     public ImmutableArray<Taken> Taken { get; init; } = [];
 

@@ -26,7 +26,7 @@ public static class Planner
                         Hide(host, function, steps);
                 }
                 if (request.IsBoot)
-                    steps.AddRange(BootPlanner.Hide(host, request));
+                    steps.AddRange(BootPlanner.Plan(host, request).Steps);
                 break;
             case Verb.Attach:
                 // All are hidden before the first is plugged: a failure then has not yet reached the guest.
@@ -57,7 +57,7 @@ public static class Planner
                         GiveBack(function, TakenBy(host, function), steps);
                 }
                 if (request.IsBoot)
-                    steps.AddRange(BootPlanner.Unhide(host, request));
+                    steps.AddRange(BootPlanner.Plan(host, request).Steps);
                 break;
         }
         // A probe cannot be undone, so it comes last.

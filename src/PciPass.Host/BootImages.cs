@@ -31,13 +31,22 @@ public sealed class BootImages(HostSystem host)
     /// <summary>The command that makes all images anew.</summary>
     public static string CommandOf(string generator) => generator == BootPart.InitramfsTools ? "update-initramfs -u -k all" : "dracut --regenerate-all --force";
 
+    /// <summary>The command that makes GRUB's menu anew: Debian's, or that of the others.</summary>
+    public string MenuCommand => host.Files.Exists("/usr/sbin/update-grub") || !host.Files.Exists("/boot/grub2") ? "update-grub" : "grub2-mkconfig -o /boot/grub2/grub.cfg";
+
+    /// <summary>Makes GRUB's menu anew.</summary>
+    /// <exception cref="HostFailure">It failed.</exception>
+    public void MakeMenu() => Run(MenuCommand);
+
     /// <summary>Makes all images anew.</summary>
     /// <exception cref="HostFailure">It failed; the images are as before, or partly new.</exception>
-    public void Make(string generator)
+    public void Make(string generator) => Run(CommandOf(generator));
+
+    void Run(string command)
     {
-        var words = CommandOf(generator).Split(' ');
+        var words = command.Split(' ');
         var result = host.Run(words[0], words[1..], Deadline);
         if (result.ExitCode != 0)
-            throw new HostFailure($"{CommandOf(generator)} ended with {result.ExitCode}: {result.Errors.Trim().Split('\n')[^1]}");
+            throw new HostFailure($"{command} ended with {result.ExitCode}: {result.Errors.Trim().Split('\n')[^1]}");
     }
 }

@@ -27,6 +27,7 @@ public static class Catalogue
         new DamagedDeviceList(),
         new KeptForAnother(),
         new NotAtBoot(),
+        new UnclearBootFiles(),
         new ClaimedByConfiguration(),
         new OtherBackend(),
         new RootFileSystem(),

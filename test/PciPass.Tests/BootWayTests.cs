@@ -1,0 +1,302 @@
+using System.Text;
+using PciPass.Core;
+using PciPass.Core.Formats;
+using PciPass.Sim;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace PciPass.Tests;
+
+/// <summary>The kernel's own ways to hide: its lists, modprobe's configuration, and what its command line is made of.</summary>
+public class BootWayTests(ITestOutputHelper output)
+{
+    // ---- the kernel's list -------------------------------------------------------------------------------------------------------------
+
+    [Theory]
+    [InlineData("", "")]
+    [InlineData("(0000:09:00.0)", "(0000:09:00.0)")]
+    [InlineData("(0000:09:00.0)(0000:0a:04.1)", "(0000:09:00.0)(0000:0a:04.1)")]
+    [InlineData("(09:00.0) ( 0a:4.1)", "(0000:09:00.0)(0000:0a:04.1)")]
+    [InlineData("(0000:09:00.*)(0a:*.*)(1:2:*.*)", "(0000:09:00.*)(0000:0a:*.*)(0001:02:*.*)")]
+    [InlineData("(0x0:0x9:0x0.0x1)", "(0000:09:00.1)")]
+    public void The_kernel_takes_a_list(string list, string entries)
+    {
+        var read = HideList.Parse(list);
+        Assert.Null(read.Error);
+        Assert.Equal(entries, string.Concat(read.Entries));
+    }
+
+    [Theory]
+    [InlineData("(0000:09:00.0),(0000:0a:04.1)", 14)]
+    [InlineData("0000:09:00.0", 0)]
+    [InlineData("(0000:09:00.0)(0000:0a:04.)", 14)]
+    [InlineData("(0000:09:00.0", 0)]
+    [InlineData("(0000:09:00)", 0)]
+    [InlineData("(0000:09:*.0)", 0)]
+    [InlineData("(0000:*:*.*)", 0)]
+    [InlineData("(0000:09:20.0)", 0)]
+    [InlineData("(0000:09:00.8)", 0)]
+    [InlineData("(0000:09:00.0)junk", 14)]
+    [InlineData("(0000:09:00.0)(0000:0g:04.1)", 14)]
+    public void One_bad_entry_and_the_kernel_drops_the_list(string list, int at)
+    {
+        var read = HideList.Parse(list);
+        Assert.NotNull(read.Error);
+        Assert.Equal(at, read.ErrorAt);
+    }
+
+    [Fact]
+    public void A_list_is_merged_and_shortened_and_a_wildcard_is_not_torn()
+    {
+        var (card, other) = (PciAddress.Parse("0000:09:00.0"), PciAddress.Parse("0000:0a:04.1"));
+        Assert.Equal("(09:00.0)(0000:0a:04.1)", HideList.Parse("(09:00.0)").With(other).ToString());
+        Assert.Equal("(09:00.*)", HideList.Parse("(09:00.*)").With(card));
+        Assert.Equal("(0000:0a:04.1)", HideList.Parse("(09:00.0)(0000:0a:04.1)").Without(card));
+        Assert.Null(HideList.Parse("(09:00.*)").Without(card));
+    }
+
+    // ---- modprobe's configuration ------------------------------------------------------------------------------------------------------
+
+    const string OldFile = """
+        alias eth0 bnx2
+        alias eth1 bnx2
+        alias scsi_hostadapter megaraid_sas # the root file system
+
+        options bnx2 disable_msi=1
+
+        """;
+
+    static SimHost Host(string path, string text) => Machines.Make("").WithFile(path, text);
+
+    static string Text(SimHost host, string path) => Encoding.Latin1.GetString(host.Files.ReadAll(path) ?? []);
+
+    [Fact]
+    public void The_old_file_gets_an_install_line_and_a_list_and_loses_them_again()
+    {
+        var host = Host("/etc/modprobe.conf", OldFile).WithFile("/lib/modules/2.6.18-398.el5xen/modules.dep", "");
+        Assert.Equal(0, Told.By(host, "hide --boot --method modprobe 09:00.0").ExitCode);
+        Assert.Equal(OldFile + """
+            options pciback hide=(0000:09:00.0)
+            install e1000e /sbin/modprobe pciback ; /sbin/modprobe --first-time --ignore-install e1000e
+
+            """, Text(host, "/etc/modprobe.conf"));
+        Assert.Equal(0, Told.By(host, "hide --boot --method modprobe 08:00.0").ExitCode);
+        Assert.Contains("\noptions pciback hide=(0000:09:00.0)(0000:08:00.0)\n", Text(host, "/etc/modprobe.conf"), StringComparison.Ordinal);
+        Assert.Equal(0, Told.By(host, "unhide --boot 09:00.0 08:00.0").ExitCode);
+        Assert.Equal(OldFile, Text(host, "/etc/modprobe.conf"));
+        // As it was before the first change, once.
+        Assert.Equal(OldFile, Text(host, "/var/lib/pcipass/original/etc/modprobe.conf"));
+    }
+
+    [Fact]
+    public void Today_it_is_a_file_of_our_own_with_a_softdep()
+    {
+        var host = Machines.Make("").WithFile("/lib/modules/6.1.0-56-amd64/modules.dep", "");
+        Assert.Equal(0, Told.By(host, "hide --method modprobe 09:00.0").ExitCode);
+        Assert.Equal("options xen-pciback hide=(0000:09:00.0)\nsoftdep e1000e pre: xen-pciback\n", Text(host, "/etc/modprobe.d/pcipass.conf"));
+        Assert.Contains("if-moved=refuse,method=modprobe", Text(host, "/etc/pcipass/devices"), StringComparison.Ordinal);
+        Assert.Equal(0, Told.By(host, "unhide 09:00.0").ExitCode);
+        Assert.False(host.Files.Exists("/etc/modprobe.d/pcipass.conf"));
+        Assert.False(host.Files.Exists("/etc/pcipass/devices"));
+    }
+
+    [Theory]
+    [InlineData("options xen-pciback hide=(0000:0a:04.1\n", "/etc/modprobe.d/xen.conf, line 1: in its hide= list \"(0000:0a:04.1\" is no (segment:bus:device.function); the kernel drops the whole list for that")]
+    [InlineData("options xen_pciback hide=(0a:04.1)\noptions xen-pciback hide=(0a:04.2)\n", "line 1 and /etc/modprobe.d/xen.conf, line 2 each hold a hide= list")]
+    [InlineData("install e1000e /bin/true\n", "/etc/modprobe.d/xen.conf, line 1: \"install e1000e /bin/true\" says already how e1000e is loaded")]
+    public void What_cannot_be_merged_is_refused_and_nothing_changes(string text, string why)
+    {
+        var host = Host("/etc/modprobe.d/xen.conf", text);
+        var before = host.ToText();
+        var told = Told.By(host, "hide --boot --method modprobe 09:00.0");
+        Assert.Equal(Cli.ExitCode.Refused, told.ExitCode);
+        Assert.Contains(why, told.Errors, StringComparison.Ordinal);
+        Assert.Contains("[unclear-boot-files]", told.Errors, StringComparison.Ordinal);
+        Assert.Equal(before, host.ToText());
+    }
+
+    // ---- the kernel's line -------------------------------------------------------------------------------------------------------------
+
+    const string GrubFile = """
+        # If you change this file, run 'update-grub' afterwards.
+        GRUB_DEFAULT=0
+        GRUB_TIMEOUT=5
+        GRUB_DISTRIBUTOR=`lsb_release -i -s 2> /dev/null || echo Debian`
+        GRUB_CMDLINE_LINUX_DEFAULT="quiet"
+        GRUB_CMDLINE_LINUX=""
+        GRUB_CMDLINE_XEN="dom0_mem=2G,max:2G"
+
+        """;
+
+    static Told By(SimHost host, string command)
+    {
+        host.Faults.FailProgram("update-grub", 0, "");
+        return Told.By(host, command);
+    }
+
+    [Theory]
+    [InlineData(GrubFile, "GRUB_CMDLINE_LINUX=\"\"", "GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(0000:09:00.0)\"")]
+    [InlineData("GRUB_CMDLINE_LINUX='a=\"b c\"  d' # mine\n", "'a=\"b c\"  d'", "'a=\"b c\"  d xen-pciback.hide=(0000:09:00.0)'")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"a xen_pciback.hide=(0a:04.1) b\"\n", "(0a:04.1)", "(0a:04.1)(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX=x\nGRUB_CMDLINE_LINUX_XEN_REPLACE=\"y\"\n", "\"y\"", "\"y xen-pciback.hide=(0000:09:00.0)\"")]
+    public void Grubs_settings_get_the_list_where_dom0s_line_is_made(string file, string before, string after)
+    {
+        var host = Host("/etc/default/grub", file);
+        Assert.Equal(0, By(host, "hide --boot --method cmdline 09:00.0").ExitCode);
+        Assert.Equal(file.Replace(before, after), Text(host, "/etc/default/grub"));
+        Assert.Equal(0, By(host, "unhide --boot 09:00.0").ExitCode);
+        Assert.Equal(file.Replace("''", "\"\""), Text(host, "/etc/default/grub").Replace("'a=\"b c\"  d'", "'a=\"b c\"  d'"));
+    }
+
+    [Fact]
+    public void A_file_of_grub_d_that_comes_last_is_the_one_that_counts()
+    {
+        var host = Host("/etc/default/grub", GrubFile).WithFile("/etc/default/grub.d/50-cloud.cfg", "GRUB_CMDLINE_LINUX=\"console=hvc0\"\n");
+        Assert.Equal(0, By(host, "hide --boot --method cmdline 09:00.0").ExitCode);
+        Assert.Equal(GrubFile, Text(host, "/etc/default/grub"));
+        Assert.Equal("GRUB_CMDLINE_LINUX=\"console=hvc0 xen-pciback.hide=(0000:09:00.0)\"\n", Text(host, "/etc/default/grub.d/50-cloud.cfg"));
+    }
+
+    [Fact]
+    public void Entries_of_a_boot_loader_and_the_line_of_kernel_install_get_it_too()
+    {
+        const string Entry = "title Debian\nversion 6.1\nlinux /vmlinuz\noptions root=UUID=1 ro  quiet\ninitrd /initrd\n";
+        var host = Host("/boot/loader/entries/a.conf", Entry).WithFile("/etc/kernel/cmdline", "root=UUID=1 ro\n");
+        Assert.Equal(0, By(host, "hide --boot --method cmdline 09:00.0").ExitCode);
+        Assert.Equal(Entry.Replace("quiet", "quiet xen-pciback.hide=(0000:09:00.0)"), Text(host, "/boot/loader/entries/a.conf"));
+        Assert.Equal("root=UUID=1 ro xen-pciback.hide=(0000:09:00.0)\n", Text(host, "/etc/kernel/cmdline"));
+        Assert.Equal(0, By(host, "unhide --boot 09:00.0").ExitCode);
+        Assert.Equal((Entry, "root=UUID=1 ro\n"), (Text(host, "/boot/loader/entries/a.conf"), Text(host, "/etc/kernel/cmdline")));
+    }
+
+    [Theory]
+    [InlineData("GRUB_CMDLINE_LINUX=\"$OTHER\"\n", "/etc/default/grub, line 1: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("A=1\nGRUB_CMDLINE_LINUX+=\" x\"\n", "/etc/default/grub, line 2: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"quiet\nGRUB_TIMEOUT=5\n", "/etc/default/grub, line 1, column 20: GRUB_CMDLINE_LINUX begins with a quote that nothing closes")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(09:00)\"\n", "/etc/default/grub, column 18 of the kernel's line: \"(09:00)\" is no (segment:bus:device.function)")]
+    public void Settings_that_cannot_be_changed_without_guessing_are_refused(string file, string why)
+    {
+        var host = Host("/etc/default/grub", file);
+        var before = host.ToText();
+        var told = By(host, "hide --boot --method cmdline 09:00.0");
+        Assert.Equal(Cli.ExitCode.Refused, told.ExitCode);
+        Assert.Contains(why, told.Errors, StringComparison.Ordinal);
+        Assert.Equal(before, host.ToText());
+    }
+
+    // ---- thousands of files --------------------------------------------------------------------------------------------------------------
+
+    static readonly string[] Modprobe =
+    [
+        OldFile,
+        "install bnx2 /sbin/modprobe pciback ; /sbin/modprobe --first-time --ignore-install bnx2\noptions pciback hide=(0000:09:00.0)(0000:0a:04.1)\n",
+        "# blacklist\nblacklist nouveau\nblacklist lbm-nouveau\noptions nouveau modeset=0\nalias nouveau off\nalias lbm-nouveau off\n",
+        "options snd_hda_intel \\\n   power_save=1 \\\n   model=auto\nsoftdep nvme pre: xen-pciback\n\tinstall usb-storage /bin/true\r\n",
+        "options xen-pciback hide=(0000:01:00.0) passthrough=1\ninclude /etc/modprobe.d/old\n# caf\u00e9 \\\nremove a b\n",
+    ];
+
+    static readonly string[] Grub =
+    [
+        GrubFile,
+        "GRUB_TIMEOUT=5\nGRUB_DISTRIBUTOR=\"$(sed 's, release .*$,,g' /etc/system-release)\"\nGRUB_CMDLINE_LINUX=\"crashkernel=auto rd.lvm.lv=cl/root rhgb quiet\"\nGRUB_ENABLE_BLSCFG=true\n",
+        "GRUB_CMDLINE_LINUX='a b'\nexport GRUB_CMDLINE_LINUX_XEN_REPLACE=\"x \\\"y\\\"\"\nif [ -e x ]; then\n  GRUB_DEFAULT=1\nfi\nGRUB_CMDLINE_LINUX+=\" z\"\n",
+        "GRUB_CMDLINE_LINUX=\"one\ntwo\"\nGRUB_CMDLINE_LINUX_XEN_REPLACE=xen_pciback.hide=(09:00.1)\n",
+    ];
+
+    /// <summary>Hiding changes no line of others, and unhiding brings the file back as it was: byte by byte, or not at all.</summary>
+    [Theory]
+    [InlineData("modprobe", "/etc/modprobe.conf")]
+    [InlineData("modprobe", "/etc/modprobe.d/others.conf")]
+    [InlineData("cmdline", "/etc/default/grub")]
+    [InlineData("cmdline", "/etc/kernel/cmdline")]
+    public void No_line_of_others_is_lost_or_changed(string method, string path)
+    {
+        var random = new Random(path.Length);
+        var seeds = path == "/etc/kernel/cmdline" ? ["root=/dev/sda1 ro quiet", "a=\"b c\" -- init stuff", "xen-pciback.hide=(09:00.1) x"] : method == "modprobe" ? Modprobe : Grub;
+        int changed = 0, refused = 0;
+        var host = new HostSnapshot { BootId = "", Hypervisor = Hypervisor.XenDom0, Iommu = IommuState.Active, PcibackLoaded = true, Functions = Function().ToSorted() };
+        for (var n = 0; n < 5000; n++)
+        {
+            var text = n < seeds.Length ? seeds[n] : Mutate(random, seeds[random.Next(seeds.Length)] + (random.Next(3) == 0 ? seeds[random.Next(seeds.Length)] : ""));
+            var files = new BootFiles { Kernels = ["6.1.0"] }.With(path, text);
+            var request = new Request(Verb.Hide, [Card], null, []) { Scope = Scope.Boot, Method = method == "modprobe" ? HideMethod.Modprobe : HideMethod.Cmdline };
+            var hidden = Planner.Plan(host with { BootFiles = files }, request);
+            if (hidden.IsRefused)
+            {
+                Assert.NotEmpty(hidden.Refusals.First().Why);
+                refused++;
+                continue;
+            }
+            changed++;
+            var after = Apply(files, hidden);
+            var now = after.Contents.GetValueOrDefault(path)?.Text ?? "";
+            // Every line of before is there, in its order, but for the one that holds the list.
+            var lost = text.Split('\n').Except(now.Split('\n')).ToArray();
+            Assert.True(lost.Length <= 2 && lost.All(line => line.Contains("hide", StringComparison.Ordinal) || line.Contains("GRUB_CMDLINE_LINUX", StringComparison.Ordinal) || line.Length == 0 || path == "/etc/kernel/cmdline" || !text.EndsWith('\n')
+                || now.Contains("hide=", StringComparison.Ordinal)), $"lost {string.Join('|', lost)} of\n{text}\nnow\n{now}");
+            var devices = DeviceList.Parse(hidden.Steps.OfType<EditFile>().Single(edit => edit.Path == DeviceList.Path).To);
+            var back = Planner.Plan(host with { BootFiles = after, Devices = devices }, request with { Verb = Verb.Unhide });
+            Assert.False(back.IsRefused, back.Refusals.FirstOrDefault()?.Why);
+            var restored = Apply(after, back).Contents.GetValueOrDefault(path)?.Text ?? "";
+            Assert.Equal(Meaning(path, text), Meaning(path, restored));
+        }
+        output.WriteLine($"{changed} changed and changed back, {refused} refused");
+        Assert.True(changed > 500, $"{changed}");
+    }
+
+    static readonly PciAddress Card = PciAddress.Parse("0000:09:00.0");
+
+    static PciFunction Function() => new()
+    {
+        Address = Card,
+        Identity = PciIdentity.Parse("0000:00/05.0/00.0,8086:10d3:8086:0000,-"),
+        Class = new PciClass(2, 0, 0),
+        HeaderType = 0,
+        Driver = DriverName.Parse("e1000e"),
+    };
+
+    static BootFiles Apply(BootFiles files, Plan plan)
+    {
+        foreach (var edit in plan.Steps.OfType<EditFile>().Where(edit => edit.Path != DeviceList.Path))
+        {
+            Assert.Equal(edit.From, files.Contents.GetValueOrDefault(edit.Path));
+            files = files.With(edit.Path, edit.To?.Text);
+        }
+        return files;
+    }
+
+    /// <summary>What a file says, to whom it is written for: commands word by word, or values; and every line that is neither.</summary>
+    static string Meaning(string path, string text) => path switch
+    {
+        _ when path.StartsWith("/etc/modprobe", StringComparison.Ordinal) => string.Join('\n', ModprobeFile.Parse(path, text).Commands.Select(command => string.Join(' ', command.Words)).Where(line => !Covered(line))),
+        "/etc/default/grub" => string.Join('\n', ShellAssignments.Parse(path, text).Assignments.Where(each => each.Value != "").Select(each => $"{each.Name}={(each.Value is null ? "?" : string.Join(' ', KernelWords.Parse(each.Value).Words.Select(word => word.Name + word.Value).Where(word => !Covered(word))))}").Where(line => !line.EndsWith('='))),
+        _ => string.Join('\n', KernelWords.Parse(text).Words.Select(word => word.Name + word.Value).Where(word => !Covered(word))),
+    };
+
+    /// <summary>A list that held the card before, alone or with others, loses it: what was hidden is not any more, as was asked for.</summary>
+    static bool Covered(string line) => line.Contains("hide", StringComparison.Ordinal) || line.Contains("pciback", StringComparison.Ordinal);
+
+    static string Mutate(Random random, string text)
+    {
+        const string Telling = " \n\t\\\"'$`#=+()[]{};:.,/-_*0af~\r\u00e9";
+        var mutated = new StringBuilder(text);
+        for (var times = random.Next(1, 5); times > 0 && mutated.Length > 0; times--)
+        {
+            var at = random.Next(mutated.Length);
+            _ = random.Next(4) switch
+            {
+                0 => mutated.Remove(at, Math.Min(random.Next(1, 6), mutated.Length - at)),
+                1 => mutated.Insert(at, Telling[random.Next(Telling.Length)]),
+                2 => mutated.Insert(at, mutated.ToString(at, Math.Min(random.Next(1, 30), mutated.Length - at))),
+                _ => mutated.Replace(mutated[at], Telling[random.Next(Telling.Length)], at, 1),
+            };
+        }
+        return mutated.ToString();
+    }
+}
+
+static class SortedFunctions
+{
+    public static System.Collections.Immutable.ImmutableSortedDictionary<PciAddress, PciFunction> ToSorted(this PciFunction function) =>
+        System.Collections.Immutable.ImmutableSortedDictionary<PciAddress, PciFunction>.Empty.Add(function.Address, function);
+}
