@@ -26,6 +26,14 @@ public sealed class Images
     /// <summary>The file system of dom0, and of Linux alone.</summary>
     public string Dom0 => Path.Combine(Folder, "dom0.cpio");
 
+    /// <summary>QEMU with what it needs, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
+    /// <exception cref="LabException">It cannot be made.</exception>
+    public string Kvm()
+    {
+        Run(Path.Combine(Checkout, "lab", "kvm.sh"), progress: null);
+        return Path.Combine(Folder, "kvm.cpio");
+    }
+
     /// <summary>The root file system that a distribution's initramfs starts.</summary>
     public string Root => Path.Combine(Folder, "root.cpio");
 

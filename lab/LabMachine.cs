@@ -202,15 +202,20 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty && machine.Initramfs is null)
+        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu)
         {
             return images.Dom0;
         }
         var initrd = Path.Combine(_folder, "initrd");
         File.Copy(machine.Initramfs is Initramfs kind ? images.InitramfsOf(kind) : images.Dom0, initrd);
         using var stream = new FileStream(initrd, FileMode.Append);
-        // The kernel goes on to the next archive at a multiple of four bytes (init/initramfs.c).
-        stream.Write(new byte[(4 - (stream.Length % 4)) % 4]);
+        if (machine.HasQemu)
+        {
+            Align(stream);
+            using var kvm = File.OpenRead(images.Kvm());
+            kvm.CopyTo(stream);
+        }
+        Align(stream);
         var files = machine.Files;
         if (machine.Initramfs is not null)
         {
@@ -219,6 +224,9 @@ public sealed class LabMachine : IDisposable
         CpioArchive.Append(stream, files);
         return initrd;
     }
+
+    /// <summary>The kernel goes on to the next archive at a multiple of four bytes (init/initramfs.c).</summary>
+    static void Align(FileStream stream) => stream.Write(new byte[(4 - (stream.Length % 4)) % 4]);
 
     void NextStage(string line)
     {

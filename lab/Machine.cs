@@ -29,6 +29,9 @@ public sealed record Machine
     /// <summary>The initramfs of a distribution's own making that starts it; null for the lab's own, which has no drivers before dom0's.</summary>
     public Initramfs? Initramfs { get; init; }
 
+    /// <summary>Whether it can run guests of its own by QEMU (<c>lab-qemu</c>).</summary>
+    public bool HasQemu { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 
@@ -96,6 +99,9 @@ public sealed record Machine
 
     /// <summary>The demo's devices below Linux alone.</summary>
     public static Machine DemoLinux { get; } = Demo with { Kind = MachineKind.Linux, Modules = [], Memory = 1024 };
+
+    /// <summary>The contract's devices below Linux alone, which runs guests by QEMU.</summary>
+    public static Machine Kvm { get; } = ContractLinux with { HasQemu = true, Memory = 1536 };
 
     /// <summary>
     /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),

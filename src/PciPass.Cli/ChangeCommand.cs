@@ -38,9 +38,17 @@ static class ChangeCommand
         var when = withGuest ? null : WhenOptions.AddTo(command, verb);
         if (verb is Verb.Hide or Verb.Attach)
             command.Options.Add(companions);
+        var print = QemuArguments.Option();
+        if (verb == Verb.Attach)
+            command.Options.Add(print);
         command.SetAction(parsed =>
         {
             var all = parsed.GetValue(words)!;
+            if (verb == Verb.Attach && parsed.GetValue(print) is not null)
+            {
+                var seen = session.Read();
+                return QemuArguments.Print(session, seen, Planner.Plan(seen, Complete(session, seen, all[..^1], new Request(Verb.Hide, [], null, Codes(parsed.GetValue(accept))), parsed.GetValue(companions))));
+            }
             var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
             return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request,
                 command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
@@ -192,8 +200,8 @@ static class ChangeCommand
         if (snapshot.Find(address) is not PciFunction function)
             return $"{address} is gone";
         if (snapshot.FindAttachment(address) is Attachment attachment)
-            return $"{snapshot.FindGuest(attachment.DomId)!.Name} has {address}{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}";
-        if (function.Driver == DriverName.Pciback)
+            return $"{snapshot.FindGuest(attachment.Guest)!.Name} has {address}{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}";
+        if (snapshot.IsHeld(function))
             return $"{address} is hidden from the host";
         return function.Driver is DriverName driver
             ? $"the host has {address}, with driver {driver}{(function.KernelNames.IsEmpty ? "" : $" ({string.Join(", ", function.KernelNames)})")}"

@@ -15,8 +15,8 @@ sealed record FunctionState(string Word, string Reason, string Code)
             return new FunctionState("busy", $"operation {open.Operation} ({open.Verb}) is {open.State}", "busy");
         var accepted = snapshot.Accepted.TryGetValue(function.Address, out var codes) ? $"accepted: {string.Join(", ", codes)}" : "";
         if (snapshot.FindAttachment(function.Address) is Attachment attachment)
-            return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.DomId)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}{(accepted.Length > 0 ? $"; {accepted}" : "")}", "");
-        if (function.Driver == DriverName.Pciback)
+            return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.Guest)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}{(accepted.Length > 0 ? $"; {accepted}" : "")}", "");
+        if (snapshot.IsHeld(function))
             return new FunctionState("hidden", accepted, "");
         var refusals = Catalogue.Check(snapshot, new Request(Verb.Hide, [function.Address], null, [])).Where(finding => finding.Severity >= Severity.Refuse && finding.Subject != "host").ToArray();
         return refusals is [var first, ..] ? new FunctionState("stays", first.Why, first.Code) : new FunctionState("free", "", "");

@@ -56,7 +56,7 @@ static class HistoryCommand
     {
         foreach (var operation in operations)
         {
-            output.WriteLine($"operation {operation.Number}: {operation.Request.VerbName} {string.Join(' ', operation.Request.Functions)}{(operation.Request.Guest is GuestName guest ? $" {guest}" : "")}, {Time(operation.Began)}, by {operation.User}: {operation.State}");
+            output.WriteLine($"operation {operation.Number}: {operation.Request.VerbName} {string.Join(' ', operation.Request.Functions)}{(operation.Request.Guest is GuestReference guest ? $" {guest}" : "")}, {Time(operation.Began)}, by {operation.User}: {operation.State}");
             foreach (var code in operation.Request.Accepted)
                 output.WriteLine($"    accepted: {code}");
             foreach (var (number, step) in operation.Steps.Index())

@@ -42,7 +42,7 @@ sealed record JsonFunction(string Address, string Name, string Class, string Cla
             function.Identity.SerialNumber?.ToString("x16"), function.Identity.Path, function.Parent?.ToString(), function.Driver?.ToString(), function.DriverOverride?.ToString(),
             function.IommuGroup, function.PhysicalFunction?.ToString(), [.. function.KernelNames], state.Word, state.Reason, state.Code,
             grade.ToString().ToLowerInvariant(), why, function.Resets?.Text(),
-            attachment is null ? null : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot,
+            attachment is null ? null : snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment?.VirtualSlot,
             taken is null ? null : new JsonTaken(taken.Operation, taken.Driver?.ToString(), taken.DriverOverride?.ToString(), taken.Guest?.ToString()));
     }
 }
@@ -65,7 +65,7 @@ sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string
         return new JsonOutcome(request.VerbName, [.. request.Functions.Select(function => function.ToString())], request.Guest?.ToString(),
             outcome.Result.ToString().ToLowerInvariant(), outcome.Operation.Number, [.. outcome.Errors], [.. outcome.Undone.Select(step => step.Text)],
             [.. request.Functions.Select(snapshot.FindAttachment).OfType<Attachment>().Select(attachment =>
-                new JsonAttachment(attachment.Address.ToString(), snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment.VirtualSlot))]);
+                new JsonAttachment(attachment.Address.ToString(), snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment.VirtualSlot))]);
     }
 }
 

@@ -75,8 +75,8 @@ sealed class Session(HostSystem host, Terminal terminal)
     }
 
     /// <exception cref="UsageError">It cannot be a guest's name.</exception>
-    public static GuestName Guest(string word) => GuestName.TryParse(word, out var name)
-        ? name
+    public static GuestReference Guest(string word) => GuestReference.TryParse(word, out var guest)
+        ? guest
         : throw new UsageError($"\"{word}\" cannot be a guest's name", "a name is no number or address, begins with no dash, and holds no slash or white space", "xl list     shows the guests");
 }
 

@@ -16,6 +16,10 @@ static class ShowCommand
         return command;
     }
 
+    /// <summary>The nodes through which a program gets it: its own (iommufd, Linux 6.6), and its group's.</summary>
+    static IEnumerable<string> Nodes(Session session, PciFunction function) =>
+        session.Host.Files.List($"/sys/bus/pci/devices/{function.Address}/vfio-dev").Select(name => $"/dev/vfio/devices/{name}").Append($"/dev/vfio/{function.IommuGroup}");
+
     static int Run(Session session, string word, bool json)
     {
         var snapshot = session.Read();
@@ -53,6 +57,8 @@ static class ShowCommand
             Row("memory node", $"{node}");
         if (function.IommuGroup is int group)
             Row("IOMMU group", $"{group}");
+        if (snapshot.Hypervisor == Hypervisor.None && snapshot.IsHeld(function))
+            Row("VFIO", string.Join(", ", Nodes(session, function)));
         if (function.PhysicalFunction is PciAddress physical)
             Row("virtual function of", $"{physical}");
         foreach (var use in snapshot.UsesOf(address))

@@ -17,7 +17,7 @@ static class StatusCommand
     static int Run(Session session, bool json)
     {
         var snapshot = session.Read();
-        var away = snapshot.Functions.Values.Where(function => function.Driver == DriverName.Pciback
+        var away = snapshot.Functions.Values.Where(function => snapshot.IsHeld(function)
             || snapshot.Taken.Any(taken => taken.Address == function.Address)
             || snapshot.Unfinished.Any(unfinished => unfinished.Address == function.Address)).ToArray();
         if (json)
@@ -47,12 +47,12 @@ static class StatusCommand
             var attachment = snapshot.FindAttachment(function.Address);
             var taken = snapshot.Taken.FirstOrDefault(taken => taken.Address == function.Address);
             // Somebody may have acted by hand since: that is told, not corrected.
-            var byHand = taken is null || function.Driver == DriverName.Pciback ? ""
-                : function.Driver is DriverName driver ? $"; changed by hand since: it has driver {driver}, but Xen may keep its DMA from the host: hide and unhide it"
+            var byHand = taken is null || snapshot.IsHeld(function) ? ""
+                : function.Driver is DriverName driver ? $"; changed by hand since: it has driver {driver}{(snapshot.Hypervisor == Hypervisor.XenDom0 ? ", but Xen may keep its DMA from the host: hide and unhide it" : "")}"
                 : "; changed by hand since: it has no driver: unhide it";
-            table.Add(function.Address.ToString(), state.Word, attachment is null ? "-" : snapshot.FindGuest(attachment.DomId)!.Name.ToString(), attachment?.VirtualSlot ?? "-",
+            table.Add(function.Address.ToString(), state.Word, attachment is null ? "-" : snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment?.VirtualSlot ?? "-",
                 taken is null ? "unknown" : taken.Driver?.ToString() ?? "none",
-                (taken is null ? snapshot.Devices.Functions.Any(kept => kept.Identity.DifferenceTo(function.Identity) is null) ? "the start" : "others" : $"operation {taken.Operation}{(taken.Guest is GuestName guest ? $" (attach to {guest})" : " (hide)")}") + byHand);
+                (taken is null ? snapshot.Devices.Functions.Any(kept => kept.Identity.DifferenceTo(function.Identity) is null) ? "the start" : "others" : $"operation {taken.Operation}{(taken.Guest is GuestReference guest ? $" (attach to {guest})" : " (hide)")}") + byHand);
         }
         table.WriteTo(session.Terminal.Output);
     }

@@ -19,7 +19,7 @@ public static class Companions
         var named = request.Functions.Select(host.Find).OfType<PciFunction>();
         return request.Verb switch
         {
-            Verb.Hide => named.Where(function => function.Driver != DriverName.Pciback),
+            Verb.Hide => named.Where(function => !host.IsHeld(function)),
             Verb.Detach => named.Where(function => host.Taken.Any(taken => taken.Address == function.Address && taken.Guest is not null)),
             _ => named,
         };
@@ -47,16 +47,19 @@ public static class Companions
     public static string Together(Request request, IEnumerable<Companion> companions)
     {
         var all = string.Join(' ', request.Functions.Concat(companions.Select(companion => companion.Function.Address)).Distinct());
-        return $"pcipass {request.VerbName} {all}{(request.Guest is GuestName guest ? $" {guest}" : "")}     {(request.Verb == Verb.Attach ? "passes" : "moves")} all of them";
+        return $"pcipass {request.VerbName} {all}{(request.Guest is GuestReference guest ? $" {guest}" : "")}     {(request.Verb == Verb.Attach ? "passes" : "moves")} all of them";
     }
+
+    /// <summary>Drivers beside which the kernel lets a group go to a guest: they touch no device's DMA (driver_managed_dma in Linux 6; vfio_dev_driver_allowed before).</summary>
+    static bool NeedsNoHolder(DriverName driver) => $"{driver}" is "pci-stub" or "pcieport";
 
     /// <summary>Who has another function that must not be in other hands than those the moving one gets into; null when nobody is in the way.</summary>
     static string? HolderInTheWay(HostSnapshot host, Request request, PciFunction other)
     {
-        var guest = host.FindAttachment(other.Address) is Attachment attachment ? host.FindGuest(attachment.DomId)!.Name : (GuestName?)null;
+        var guest = host.FindAttachment(other.Address) is Attachment attachment ? host.FindGuest(attachment.Guest) : null;
         var toHost = request.Verb is Verb.Unhide or Verb.Detach;
         if (guest is not null)
-            return toHost || guest != request.Guest ? $"{other.Class.Name}, guest {guest} has it" : null;
-        return !toHost && other.Driver is DriverName driver && driver != DriverName.Pciback ? $"{other.Class.Name}, {driver}" : null;
+            return toHost || request.Guest?.Means(guest) != true ? $"{other.Class.Name}, guest {guest.Name} has it" : null;
+        return !toHost && other.Driver is DriverName driver && !host.IsHeld(other) && !NeedsNoHolder(driver) ? $"{other.Class.Name}, {driver}" : null;
     }
 }

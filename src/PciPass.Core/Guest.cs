@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace PciPass.Core;
 
-/// <summary>How a Xen guest is virtualised; what libxl writes to <c>/libxl/DOMID/type</c> in xenstore.</summary>
+/// <summary>How a guest is virtualised; for Xen what libxl writes to <c>/libxl/DOMID/type</c> in xenstore.</summary>
 public enum GuestType
 {
     Unknown,
@@ -13,14 +13,23 @@ public enum GuestType
 
 /// <summary>A running guest.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="DomId">Xen's number for this start of it; a new start has a new one.</param>
-/// <param name="Type">How it is virtualised.</param>
+/// <param name="Start">What runs it, and which start of it this is.</param>
+/// <param name="Type">How it is virtualised; a guest of QEMU is <see cref="GuestType.Hvm"/>.</param>
 /// <param name="Passthrough">
 /// Whether Xen prepared it for functions when it was started (<c>passthrough=</c> in its configuration, or a function from the
 /// start); null where that could not be read.
 /// </param>
-public sealed record Guest(GuestName Name, int DomId, GuestType Type, bool? Passthrough = null)
+public sealed record Guest(GuestName Name, GuestStart Start, GuestType Type, bool? Passthrough = null)
 {
+    /// <summary>For people: <c>guest web1 (domain 3)</c>.</summary>
+    public string Words => $"guest {Name} ({Start.Words})";
+
+    /// <summary>For a guest of QEMU: the buses that take one more function each while it runs, by their ids; null where that is not known.</summary>
+    public ImmutableArray<string>? FreePorts { get; init; }
+
+    /// <summary>For a guest of QEMU: why its monitor cannot be used; null where it can.</summary>
+    public string? NoMonitor { get; init; }
+
     /// <summary>A PV guest's map of memory has the host's holes (<c>e820_host=</c>), where functions answer; null where that could not be read.</summary>
     public bool? HasHostMap { get; init; }
 
@@ -31,31 +40,13 @@ public sealed record Guest(GuestName Name, int DomId, GuestType Type, bool? Pass
     public bool HasSeveralMaps { get; init; }
 }
 
-/// <summary>A function that the backend offers to a guest: one <c>dev-N</c> of xenstore, read as a whole.</summary>
-/// <param name="Address">The function on the host (<c>dev-N</c>).</param>
-/// <param name="DomId">The guest's domid.</param>
-/// <param name="State">The function's own state (<c>state-N</c>).</param>
-/// <param name="VirtualSlot">Where the guest sees it (<c>vdev-N</c>, written by pciback once it is exported); null before.</param>
-/// <param name="BackendState">The state of the guest's whole backend bus.</param>
-public sealed record Attachment(PciAddress Address, int DomId, XenbusState State, string? VirtualSlot, XenbusState BackendState)
-{
-    /// <summary>The guest has it: exported by the backend, and the bus is connected, not in the middle of a change.</summary>
-    public bool IsSettled => State == XenbusState.Initialised && BackendState == XenbusState.Connected;
-}
-
-/// <summary>States of a xenbus device (xen/include/public/io/xenbus.h).</summary>
-public enum XenbusState
-{
-    Unknown = 0,
-    Initialising = 1,
-    InitWait = 2,
-    Initialised = 3,
-    Connected = 4,
-    Closing = 5,
-    Closed = 6,
-    Reconfiguring = 7,
-    Reconfigured = 8,
-}
+/// <summary>A function that a guest has, or that is on its way into it or out of it.</summary>
+/// <param name="Address">The function on the host.</param>
+/// <param name="Guest">The guest: this start of it.</param>
+/// <param name="VirtualSlot">Where the guest sees it; null where that is not known, or not yet.</param>
+/// <param name="IsSettled">Whether the guest has it for good: nothing is in the middle of a change.</param>
+/// <param name="Detail">What was seen of it, in words, where it is not settled.</param>
+public sealed record Attachment(PciAddress Address, GuestStart Guest, string? VirtualSlot, bool IsSettled = true, string Detail = "");
 
 /// <summary>A function that a guest's configuration names, whether the guest runs or not.</summary>
 /// <param name="Address">The function.</param>

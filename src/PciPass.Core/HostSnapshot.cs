@@ -96,15 +96,24 @@ public sealed record HostSnapshot
     /// <summary>The function at <paramref name="address"/>, or null.</summary>
     public PciFunction? Find(PciAddress address) => Index.Functions.GetValueOrDefault(address);
 
-    public Guest? FindGuest(GuestName name) => Guests.FirstOrDefault(guest => guest.Name == name);
-    public Guest? FindGuest(int domId) => Guests.FirstOrDefault(guest => guest.DomId == domId);
+    /// <summary>The one guest that is meant; null when there is none, or when there are several.</summary>
+    public Guest? FindGuest(GuestReference reference) => Guests.Where(reference.Means).Take(2).ToArray() is [var only] ? only : null;
+
+    /// <summary>The guest of which this is a start, as long as it lives.</summary>
+    public Guest? FindGuest(GuestStart start) => Guests.FirstOrDefault(guest => guest.Start == start);
+
+    /// <summary>The driver that holds functions for guests here: pciback in Xen's dom0, else vfio-pci.</summary>
+    public DriverName Holder => Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;
+
+    /// <summary>Whether a function is held for guests, and so away from the host's own drivers.</summary>
+    public bool IsHeld(PciFunction function) => function.Driver == Holder;
 
     /// <summary>
     /// The attachment of a function to a guest that lives. The nodes of a destroyed guest stay in xenstore (seen in the lab,
     /// after a save and destroy): they own nothing.
     /// </summary>
     public Attachment? FindAttachment(PciAddress address) =>
-        Attachments.FirstOrDefault(attachment => attachment.Address == address && FindGuest(attachment.DomId) is not null);
+        Attachments.FirstOrDefault(attachment => attachment.Address == address && FindGuest(attachment.Guest) is not null);
 
     /// <summary>What the host does with a function right now.</summary>
     public IEnumerable<HostUse> UsesOf(PciAddress address) => Index.Uses[address];
@@ -148,7 +157,7 @@ public sealed record HostSnapshot
 /// <param name="Identity">What it was.</param>
 /// <param name="Guest">The guest that it was hidden for by an attach; null when <c>hide</c> did it, and detach leaves it hidden.</param>
 /// <param name="Operation">The number of the operation in the journal.</param>
-public sealed record Taken(PciAddress Address, DriverName? Driver, DriverName? DriverOverride, bool HadSlot, PciIdentity Identity, GuestName? Guest, int Operation)
+public sealed record Taken(PciAddress Address, DriverName? Driver, DriverName? DriverOverride, bool HadSlot, PciIdentity Identity, GuestReference? Guest, int Operation)
 {
     /// <summary>The kernel's names of what hung on it while it had its driver.</summary>
     public ImmutableArray<string> Names { get; init; } = [];

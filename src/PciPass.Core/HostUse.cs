@@ -7,6 +7,9 @@ namespace PciPass.Core;
 /// <param name="Detail">What it is used as: an address, a mount point, a bridge's name.</param>
 public sealed record HostUse(PciAddress Address, HostUseKind Kind, string Name, string Detail)
 {
+    /// <summary>Whether it is the node of VFIO through which a guest or a program has the function (<c>/dev/vfio/12</c>).</summary>
+    public bool IsVfio => Kind == HostUseKind.OpenNode && Name.StartsWith("/dev/vfio/", StringComparison.Ordinal);
+
     /// <summary>The use in words, without the thing's name: <c>mounted at /srv</c>.</summary>
     public string Text => Kind switch
     {

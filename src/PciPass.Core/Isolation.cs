@@ -101,8 +101,8 @@ public sealed class Isolation
     }
 
     string OwnerOf(PciFunction function) =>
-        host.FindAttachment(function.Address) is Attachment attachment ? $"guest {host.FindGuest(attachment.DomId)!.Name}"
-        : function.Driver == DriverName.Pciback ? "nobody (hidden)"
+        host.FindAttachment(function.Address) is Attachment attachment ? $"guest {host.FindGuest(attachment.Guest)!.Name}"
+        : host.IsHeld(function) ? "nobody (hidden)"
         : function.Driver is null && !function.Class.IsBridge && !function.Class.IsSmBus ? "nobody (no driver)" : "the host";
 
     /// <summary>At most four of them, and how many more.</summary>

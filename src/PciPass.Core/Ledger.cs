@@ -14,9 +14,11 @@ public static class Ledger
         var taken = new SortedDictionary<PciAddress, Taken>();
         foreach (var operation in operations.Where(operation => operation.BootId == bootId && operation.Ending == Ending.Done).OrderBy(operation => operation.Number))
         {
-            foreach (var step in operation.Steps.OfType<SetAssignable>())
+            foreach (var step in operation.Steps.OfType<FunctionStep>())
             {
-                if (!step.Assignable)
+                if (IsHolderOf(operation, step) is not bool isHeld)
+                    continue;
+                if (!isHeld)
                 {
                     taken.Remove(step.Address);
                     continue;
@@ -26,7 +28,7 @@ public static class Ledger
                 if (driver is null && taken.ContainsKey(step.Address))
                     continue;
                 var was = operation.Steps.OfType<SetDriverOverride>().FirstOrDefault(set => set.Address == step.Address);
-                taken[step.Address] = new Taken(step.Address, driver, was is null ? DriverName.Pciback : was.From,
+                taken[step.Address] = new Taken(step.Address, driver, was is null ? HolderOf(step) : was.From,
                     operation.Steps.OfType<SetSlot>().Any(slot => slot.Address == step.Address && !slot.Reserved), operation.Identities[step.Address],
                     operation.Request.Verb == Verb.Attach ? operation.Request.Guest : null, operation.Number)
                 {
@@ -36,6 +38,18 @@ public static class Ledger
         }
         return [.. taken.Values];
     }
+
+    /// <summary>Whether a step gives a function to what holds it for guests (true), or takes it from there (false); null for any other step.</summary>
+    static bool? IsHolderOf(Operation operation, FunctionStep step) => (step, operation.Request.Verb) switch
+    {
+        (SetAssignable assignable, _) => assignable.Assignable,
+        // On Xen vfio-pci may have been the driver before, which comes and goes in the other direction.
+        (Rebind { To: DriverName to }, Verb.Hide or Verb.Attach) when to == DriverName.VfioPci => true,
+        (Rebind { From: DriverName from }, Verb.Unhide or Verb.Detach) when from == DriverName.VfioPci => false,
+        _ => null,
+    };
+
+    static DriverName HolderOf(FunctionStep step) => step is SetAssignable ? DriverName.Pciback : DriverName.VfioPci;
 
     /// <summary>The risks that were accepted for each function since it was last with the host.</summary>
     public static ImmutableDictionary<PciAddress, ImmutableSortedSet<string>> Accepted(IEnumerable<Operation> operations, string bootId)
@@ -47,7 +61,7 @@ public static class Ledger
             {
                 if (operation.Request.Verb is Verb.Hide or Verb.Attach && operation.Request.Accepted.Count > 0)
                     accepted[function] = accepted.GetValueOrDefault(function, []).Union(operation.Request.Accepted);
-                else if (operation.Steps.OfType<SetAssignable>().Any(step => step.Address == function && !step.Assignable))
+                else if (operation.Steps.OfType<FunctionStep>().Any(step => step.Address == function && IsHolderOf(operation, step) == false))
                     accepted.Remove(function);
             }
         }

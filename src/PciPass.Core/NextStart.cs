@@ -26,7 +26,7 @@ public sealed record NextStart(PciAddress Address, bool IsHiddenNow, bool WillBe
             var taken = host.Taken.FirstOrDefault(taken => taken.Address == function.Address);
             all.Add(new NextStart(function.Address, true, false, taken is null
                 ? $"no line of {DeviceList.Path} keeps it hidden; others may"
-                : taken.Guest is GuestName guest ? $"attach hid it for {guest}, which holds until the restart" : "hidden until the restart"));
+                : taken.Guest is GuestReference guest ? $"attach hid it for {guest}, which holds until the restart" : "hidden until the restart"));
         }
         return [.. all.OrderBy(each => each.Address)];
     }

@@ -100,7 +100,7 @@ public sealed record Operation
         text.Append("time ").Append(Stamp(Began)).Append('\n');
         text.Append("user ").Append(OneLine(User)).Append('\n');
         text.Append("boot ").Append(OneLine(BootId)).Append('\n');
-        if (Request.Guest is GuestName guest)
+        if (Request.Guest is GuestReference guest)
             text.Append("guest ").Append(guest).Append('\n');
         foreach (var function in Request.Functions)
             text.Append("function ").Append(function).Append(' ').Append(Identities[function]).Append('\n');
@@ -147,7 +147,7 @@ public sealed record Operation
         var accepted = ImmutableSortedSet.CreateBuilder<string>(StringComparer.Ordinal);
         int? number = null;
         Verb? verb = null;
-        GuestName? guest = null;
+        GuestReference? guest = null;
         string? boot = null, user = null;
         DateTimeOffset? began = null, ended = null;
         var ending = Ending.None;
@@ -166,7 +166,7 @@ public sealed record Operation
                     case "time" when !begun: began = Time(rest); break;
                     case "user" when !begun: user = rest; break;
                     case "boot" when !begun: boot = rest; break;
-                    case "guest" when !begun: guest = GuestName.Parse(rest); break;
+                    case "guest" when !begun: guest = GuestReference.Parse(rest); break;
                     case "accept" when !begun: accepted.Add(rest); break;
                     case "step" when !begun: steps.Add(Step.Parse(rest, contents)); break;
                     case "content" when !begun && rest.Split(' ', 2) is [var called, var escaped]:

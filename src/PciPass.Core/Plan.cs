@@ -33,7 +33,7 @@ public enum Scope
 /// <param name="Functions">To which functions, in the order they were named, without repeats.</param>
 /// <param name="Guest">For attach and detach: the guest.</param>
 /// <param name="Accepted">The codes of the risks that were accepted by name.</param>
-public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestName? Guest, ImmutableSortedSet<string> Accepted)
+public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestReference? Guest, ImmutableSortedSet<string> Accepted)
 {
     /// <summary>When it takes effect; attach and detach are for the running host alone.</summary>
     public Scope Scope { get; init; } = Scope.Now;

@@ -34,19 +34,19 @@ public static class Planner
                     Hide(host, function, steps);
                 var guest = host.FindGuest(request.Guest!.Value)!;
                 foreach (var function in Functions(host, request))
-                    steps.Add(new Plug(function.Address, guest.Name, guest.DomId, Plugged: true));
+                    steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
                 break;
             case Verb.Detach:
                 foreach (var function in Functions(host, request))
                 {
                     if (host.FindAttachment(function.Address) is Attachment attachment)
-                        steps.Add(new Plug(function.Address, request.Guest!.Value, attachment.DomId, Plugged: false));
+                        steps.Add(new Plug(function.Address, request.Guest!.Value.Name, attachment.Guest, Plugged: false));
                 }
                 // Functions that were hidden before they were attached stay hidden.
                 foreach (var function in Functions(host, request))
                 {
                     if (TakenBy(host, function) is { Guest: not null } taken)
-                        GiveBack(function, taken, steps);
+                        GiveBack(host, function, taken, steps);
                 }
                 break;
             case Verb.Unhide:
@@ -54,7 +54,7 @@ public static class Planner
                 {
                     // One that is only to be hidden at the next start has nothing to be given back yet.
                     foreach (var function in Functions(host, request).Where(function => IsAway(host, function)))
-                        GiveBack(function, TakenBy(host, function), steps);
+                        GiveBack(host, function, TakenBy(host, function), steps);
                 }
                 if (request.IsBoot)
                     steps.AddRange(BootPlanner.Plan(host, request).Steps);
@@ -67,17 +67,17 @@ public static class Planner
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();
 
     static bool IsAway(HostSnapshot host, PciFunction function) =>
-        function.Driver == DriverName.Pciback || (function.Driver is null && TakenBy(host, function) is not null);
+        host.IsHeld(function) || (function.Driver is null && TakenBy(host, function) is not null);
 
     static Taken? TakenBy(HostSnapshot host, PciFunction function) => host.Taken.FirstOrDefault(taken => taken.Address == function.Address);
 
     /// <summary>
-    /// The native driver goes first, then the override changes, then pciback comes. The other way round cannot be undone step by
-    /// step: with the override on pciback, binding the native driver again is ENODEV.
+    /// The native driver goes first, then the override changes, then the holder (pciback, vfio-pci) comes. The other way round cannot be
+    /// undone step by step: with the override on the holder, binding the native driver again is ENODEV.
     /// </summary>
     static void Hide(HostSnapshot host, PciFunction function, ImmutableArray<Step>.Builder steps)
     {
-        if (function.Driver == DriverName.Pciback)
+        if (host.IsHeld(function))
             return;
         var now = function.DriverOverride;
         if (function.Driver is DriverName driver)
@@ -93,18 +93,20 @@ public static class Planner
         // Giving it back empties its slot; one that was there before (a hide= that lost against the native driver) comes back by this.
         if (host.PcibackSlots.Contains(function.Address))
             steps.Add(new SetSlot(function.Address, Reserved: false));
-        if (now != DriverName.Pciback)
-            steps.Add(new SetDriverOverride(function.Address, now, DriverName.Pciback));
-        steps.Add(new SetAssignable(function.Address, Assignable: true));
+        if (now != host.Holder)
+            steps.Add(new SetDriverOverride(function.Address, now, host.Holder));
+        steps.Add(host.Holder == DriverName.Pciback ? new SetAssignable(function.Address, Assignable: true) : new Rebind(function.Address, null, host.Holder));
     }
 
-    static void GiveBack(PciFunction function, Taken? taken, ImmutableArray<Step>.Builder steps)
+    static void GiveBack(HostSnapshot host, PciFunction function, Taken? taken, ImmutableArray<Step>.Builder steps)
     {
         // Unbound from pciback by hand, it still is under Xen's quarantine: a driver would find it healthy and deaf (seen in the lab).
-        if (function.Driver == DriverName.Pciback || (function.Driver is null && taken is not null))
+        if (host.Holder == DriverName.Pciback && IsAway(host, function))
             steps.Add(new SetAssignable(function.Address, Assignable: false));
+        else if (host.IsHeld(function))
+            steps.Add(new Rebind(function.Address, host.Holder, null));
         // Without a record of ours the override goes only when it is the one that keeps it hidden.
-        var before = taken is not null ? taken.DriverOverride : function.DriverOverride == DriverName.Pciback ? null : function.DriverOverride;
+        var before = taken is not null ? taken.DriverOverride : function.DriverOverride == host.Holder ? null : function.DriverOverride;
         // One for another driver than the one that is bound now has to wait until that is done.
         var whileBinding = taken?.Driver is DriverName driver && before != driver ? null : before;
         if (function.DriverOverride != whileBinding)

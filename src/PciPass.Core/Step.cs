@@ -62,9 +62,11 @@ public abstract record Step
         static Plug Plug(PciAddress address, string word, bool plugged)
         {
             var at = word.LastIndexOf('/');
-            return at > 0 && int.TryParse(word.AsSpan(at + 1), out var domId) && domId > 0
-                ? new Plug(address, GuestName.Parse(word[..at]), domId, plugged)
-                : throw new FormatException($"\"{word}\" is no guest and domid, like web1/3");
+            // Xen's guests stand there without a word before them, as in journals from before there were others.
+            var guest = at > 0 ? GuestReference.Parse(word[..at]) : default;
+            return at > 0 && GuestStart.TryParse(guest.Toolstack ?? Toolstack.Xen, word.AsSpan(at + 1), out var start)
+                ? new Plug(address, guest.Name, start, plugged)
+                : throw new FormatException($"\"{word}\" is no start of a guest, like web1/3 or qemu:web1/4711.88123");
         }
     }
 
@@ -138,13 +140,15 @@ public sealed record SetSlot(PciAddress Address, bool Reserved) : FunctionStep(A
 /// <summary>Plugs a function into a running guest, or unplugs it.</summary>
 /// <param name="Address">The function.</param>
 /// <param name="Guest">The guest.</param>
-/// <param name="DomId">This start of the guest; another start of it never had the function.</param>
+/// <param name="Start">This start of the guest; another start of it never had the function.</param>
 /// <param name="Plugged">True: plug in; false: take out.</param>
-public sealed record Plug(PciAddress Address, GuestName Guest, int DomId, bool Plugged) : FunctionStep(Address)
+public sealed record Plug(PciAddress Address, GuestName Guest, GuestStart Start, bool Plugged) : FunctionStep(Address)
 {
-    public override Step Reverse() => new Plug(Address, Guest, DomId, !Plugged);
-    public override string Text => Plugged ? $"plug {Address} - -> {Guest}/{DomId}" : $"plug {Address} {Guest}/{DomId} -> -";
-    public override string Sentence => Plugged ? $"plug {Address} into {Guest} (domain {DomId})" : $"unplug {Address} from {Guest} (domain {DomId})";
+    public override Step Reverse() => new Plug(Address, Guest, Start, !Plugged);
+    public override string Text => Plugged ? $"plug {Address} - -> {Word}" : $"plug {Address} {Word} -> -";
+    public override string Sentence => Plugged ? $"plug {Address} into {Guest} ({Start.Words})" : $"unplug {Address} from {Guest} ({Start.Words})";
+
+    new string Word => $"{(Start.Toolstack == Toolstack.Xen ? "" : $"{GuestReference.PrefixOf(Start.Toolstack)}:")}{Guest}/{Start}";
 }
 
 /// <summary>Lets the kernel choose the driver of a driverless function. Which one it will be is not known before, so nothing undoes it.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using PciPass.Core;
+using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
@@ -21,6 +22,8 @@ static partial class CaptureMask
         else if (path.StartsWith("/run/udev/data/", StringComparison.Ordinal))
             text = string.Join('\n', text.Split('\n').Where(line => line.StartsWith("E:ID_FS_TYPE=", StringComparison.Ordinal) || line.StartsWith("E:ID_FS_LABEL=", StringComparison.Ordinal)
                 || line.StartsWith("E:ID_PART_TABLE_TYPE=", StringComparison.Ordinal)));
+        else if (path.StartsWith("/proc/", StringComparison.Ordinal) && path.EndsWith("/cmdline", StringComparison.Ordinal) && path != "/proc/cmdline")
+            text = QemuCommandLine.Excerpt(text);
         else if (path == "/proc/bus/input/devices")
             text = Unique().Replace(text, "U: Uniq=");
         if (path.StartsWith("/var/lib/pcipass/", StringComparison.Ordinal))

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 
 namespace PciPass.Host;
@@ -17,6 +18,11 @@ sealed class DescriptorChannel(int descriptor, string name) : ByteChannel
         Span<byte> address = stackalloc byte[110];
         address.Clear();
         address[0] = AF_UNIX;
+        if (Encoding.UTF8.GetByteCount(path) > address.Length - PathAt - 1)
+        {
+            _ = Libc.Close(socket);
+            throw new HostFailure($"connect to {path}: a socket's path holds no more than {address.Length - PathAt - 1} bytes");
+        }
         var length = Encoding.UTF8.GetBytes(path, address[PathAt..^1]);
         if (Libc.Connect(socket, address, PathAt + length + 1) == 0)
             return new DescriptorChannel(socket, path);
@@ -32,6 +38,17 @@ sealed class DescriptorChannel(int descriptor, string name) : ByteChannel
         if (device >= 0)
             return new DescriptorChannel(device, path);
         return Libc.LastError is Errno.ENOENT or Errno.ENODEV or Errno.ENXIO ? null : throw new HostFailure("open", path, Libc.LastError);
+    }
+
+    public override int? PeerProcess
+    {
+        get
+        {
+            const int SOL_SOCKET = 1, SO_PEERCRED = 17;
+            Span<byte> peer = stackalloc byte[12]; // struct ucred: process, user, group
+            var length = (uint)peer.Length;
+            return Libc.GetSocketOption(descriptor, SOL_SOCKET, SO_PEERCRED, peer, ref length) == 0 ? BinaryPrimitives.ReadInt32LittleEndian(peer) : null;
+        }
     }
 
     public override int Read(Span<byte> buffer, TimeSpan deadline)

@@ -21,6 +21,18 @@ static class DeviceNodes
                 }
             }
         }
+        // A group's node hangs on no function; it gives all of those that vfio-pci holds (drivers/vfio/group.c).
+        foreach (var group in files.List("/dev/vfio").Where(name => name.All(char.IsAsciiDigit)))
+        {
+            PciAddress[] members =
+            [
+                .. from name in files.List($"/sys/kernel/iommu_groups/{group}/devices")
+                   where PciAddress.TryParse(name, out _) && files.ReadLink($"/sys/bus/pci/devices/{name}/driver")?.EndsWith("/vfio-pci", StringComparison.Ordinal) == true
+                   select PciAddress.Parse(name),
+            ];
+            if (members.Length > 0)
+                nodes[$"/dev/vfio/{group}"] = members;
+        }
         return nodes;
     }
 }

@@ -14,7 +14,7 @@ static class GuestRecord
     /// </summary>
     public static Guest Complete(SysTree files, Guest guest)
     {
-        var prefix = $"userdata-d.{guest.DomId}.";
+        var prefix = $"userdata-d.{guest.Start}.";
         var name = files.List(Folder).FirstOrDefault(name => name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith(".libxl-json", StringComparison.Ordinal));
         if (name is null || files.ReadText($"{Folder}/{name}") is not string text)
             return guest;

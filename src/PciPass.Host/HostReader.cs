@@ -47,6 +47,10 @@ public static class HostReader
         else
         {
             snapshot = IsolationReader.ReadIommu(files, snapshot);
+            if (hypervisor == Hypervisor.None && host.Root is null && host.Caller.UserId != 0 && !host.IsRecorded)
+                unread.Add("only root can see which guests of QEMU run and what they have");
+            else if (hypervisor == Hypervisor.None && host.Root is null)
+                snapshot = Try(host, () => QemuReader.Read(host, snapshot), "the guests", unread, snapshot);
         }
         snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
         if (functions.Values.Any(function => function.IsHeaderOnly))

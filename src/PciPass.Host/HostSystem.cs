@@ -36,6 +36,10 @@ public abstract class HostSystem
     /// <summary>Connects to xenstore; null where there is none.</summary>
     public abstract ByteChannel? ConnectXenstore();
 
+    /// <summary>Connects to a Unix socket; null where nothing listens.</summary>
+    /// <exception cref="HostFailure">It cannot be connected to.</exception>
+    public virtual ByteChannel? ConnectSocket(string path) => null;
+
     /// <summary>
     /// The kernel's answer to a request for all addresses of all network interfaces: RTM_NEWADDR messages one after the other
     /// (rtnetlink(7)).

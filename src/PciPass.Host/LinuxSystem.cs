@@ -84,6 +84,8 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")
         ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus");
 
+    public override ByteChannel? ConnectSocket(string path) => DescriptorChannel.ConnectSocket(path);
+
     public override byte[] DumpAddresses()
     {
         const ushort GetAddress = 22 /* RTM_GETADDR */, RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;

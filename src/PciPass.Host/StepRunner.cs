@@ -58,6 +58,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
         Probe probe => DriverOf(probe.Address) is DriverName driver
             ? new Observation(Position.To, $"driver {driver}")
             : new Observation(Position.From, "no driver"),
+        Plug { Start.Toolstack: not Toolstack.Xen } plug => QemuPlug.Observe(host, plug),
         Plug plug => ObservePlug(plug),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
@@ -94,6 +95,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
                 break;
             case Probe probe:
                 Write("/sys/bus/pci/drivers_probe", $"{probe.Address}");
+                break;
+            case Plug { Start.Toolstack: not Toolstack.Xen } plug:
+                QemuPlug.Act(host, plug);
                 break;
             case Plug plug:
                 ActPlug(plug);
@@ -164,7 +168,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
             ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
         if (found.Position != Position.To)
-            Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.DomId}", $"{plug.Address}");
+            Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
 
         // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
         // Plugged in and all out again means that the guest has ended meanwhile.
@@ -184,7 +188,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
         try
         {
             // The backend is connected before the frontend has looked at what is new, so both are watched.
-            return store.WaitFor([XenReader.BackendPath(plug.DomId), FrontendPath(plug.DomId)], () => Look(store, plug) is var seen && wished(seen) ? seen : null, deadline);
+            return store.WaitFor([XenReader.BackendPath(plug.Start.Number), FrontendPath(plug.Start.Number)], () => Look(store, plug) is var seen && wished(seen) ? seen : null, deadline);
         }
         catch (DeadlinePassed)
         {
@@ -195,8 +199,10 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     /// <summary>Whether the guest, or rather this start of it, has ended.</summary>
     public bool IsGone(Plug plug)
     {
+        if (plug.Start.Toolstack != Toolstack.Xen)
+            return QemuPlug.IsGone(host, plug);
         using var store = OpenXenstore();
-        return store.Read($"/local/domain/{plug.DomId}/name") is null;
+        return store.Read($"/local/domain/{plug.Start.Number}/name") is null;
     }
 
     /// <summary>
@@ -253,19 +259,19 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     static Observation Look(Xenstore store, Plug plug)
     {
         var (alive, attachment, type, frontend) = store.Consistent(transaction => (
-            store.Read($"/local/domain/{plug.DomId}/name", transaction) is not null,
-            XenReader.ReadAttachments(store, plug.DomId, transaction).FirstOrDefault(attachment => attachment.Address == plug.Address),
-            store.Read($"/libxl/{plug.DomId}/type", transaction),
-            store.Read($"{FrontendPath(plug.DomId)}/state", transaction)));
+            store.Read($"/local/domain/{plug.Start.Number}/name", transaction) is not null,
+            XenReader.ReadAttachments(store, plug.Start.Number, transaction).FirstOrDefault(attachment => attachment.Address == plug.Address),
+            store.Read($"/libxl/{plug.Start.Number}/type", transaction),
+            store.Read($"{FrontendPath(plug.Start.Number)}/state", transaction)));
         var (without, with) = plug.Plugged ? (Position.From, Position.To) : (Position.To, Position.From);
         if (!alive)
-            return new Observation(without, $"domain {plug.DomId} is gone");
+            return new Observation(without, $"{plug.Start.Words} is gone");
         if (attachment is null)
             return new Observation(without, $"{plug.Guest} does not have it");
         // An HVM guest has the function through its device model; its frontend node stays unused.
         if (type == "hvm" || (attachment.IsSettled && frontend == "4"))
             return new Observation(with, $"{plug.Guest} has it as {attachment.VirtualSlot ?? "a device of its device model"}");
-        return new Observation(Position.HalfWay, $"in xenstore the function's state is {attachment.State}, the backend's {attachment.BackendState}, the frontend's {frontend ?? "none"}");
+        return new Observation(Position.HalfWay, $"{attachment.Detail}, the frontend's {frontend ?? "none"}");
     }
 
     static string FrontendPath(int domId) => $"/local/domain/{domId}/device/pci/0";

@@ -43,7 +43,7 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, id, Type(store.Read($"/libxl/{id}/type", transaction)))));
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction)))));
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
@@ -68,7 +68,10 @@ static class XenReader
             if (PciAddress.TryParse(store.Read($"{backend}/dev-{number}", transaction), out var address))
             {
                 var slot = store.Read($"{backend}/vdev-{number}", transaction);
-                yield return new Attachment(address, domId, State(store.Read($"{backend}/state-{number}", transaction)), slot is null ? null : VirtualSlot(slot), busState);
+                var state = State(store.Read($"{backend}/state-{number}", transaction));
+                // It has it when it is exported by the backend, and the bus is connected, not in the middle of a change.
+                yield return new Attachment(address, GuestStart.Domain(domId), slot is null ? null : VirtualSlot(slot), state == XenbusState.Initialised && busState == XenbusState.Connected,
+                    $"in xenstore the function's state is {state}, the backend's {busState}");
             }
         }
     }
@@ -79,7 +82,7 @@ static class XenReader
         const string Backend = "/local/domain/0/backend/vbd";
         foreach (var id in Numbers(store.List(Backend, transaction)))
         {
-            var guest = guests.FirstOrDefault(guest => guest.DomId == id)?.Name.ToString() ?? $"domain {id}";
+            var guest = guests.FirstOrDefault(guest => guest.Start == GuestStart.Domain(id))?.Name.ToString() ?? $"domain {id}";
             foreach (var disk in store.List($"{Backend}/{id}", transaction))
             {
                 if (store.Read($"{Backend}/{id}/{disk}/physical-device", transaction)?.Split(':') is [var major, var minor]

@@ -1,4 +1,5 @@
 using PciPass.Core;
+using PciPass.Host;
 
 namespace PciPass.Sim;
 

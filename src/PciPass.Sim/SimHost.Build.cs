@@ -222,6 +222,15 @@ public sealed partial class SimHost
         return this;
     }
 
+    /// <summary>A guest of QEMU that is started when the machine has started.</summary>
+    public SimHost WithQemu(QemuPlan plan)
+    {
+        qemuPlans.Add(plan);
+        if (BootNumber > 0)
+            StartQemu(plan);
+        return this;
+    }
+
     /// <summary>Switches the machine on; done by itself before the first operation.</summary>
     public SimHost Boot()
     {
@@ -248,6 +257,7 @@ public sealed partial class SimHost
         Store.Reset();
         guests.Clear();
         backends.Clear();
+        qemus.Clear();
         nextDomId = 1;
         tree.Restart(lost, torn);
         MakeKernelFiles();
@@ -263,6 +273,8 @@ public sealed partial class SimHost
         foreach (var driver in drivers.Distinct(StringComparer.Ordinal))
             LoadDriver(driver);
         LoadPciback();
+        foreach (var plan in qemuPlans)
+            StartQemu(plan);
         if (!IsXen)
             return;
         Store.Write("/local/domain/0/name", "Domain-0");

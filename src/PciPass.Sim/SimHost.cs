@@ -26,8 +26,12 @@ public sealed partial class SimHost : HostSystem
     readonly List<string> kernelLog = [];
     readonly List<SimFile> held = [];
     readonly List<SimXenstoreChannel> channels = [];
+    readonly List<SimQmpChannel> sockets = [];
+    readonly List<QemuPlan> qemuPlans = [];
+    readonly List<SimQemu> qemus = [];
     int processNumber;
     int nextDomId = 1;
+    int nextProcess = 2001;
     int reads;
     int changesLeft = -1;
     int operationsLeft = -1;
@@ -66,6 +70,9 @@ public sealed partial class SimHost : HostSystem
 
     public IEnumerable<SimFunction> Functions => Pci.Functions;
     public IReadOnlyList<SimGuest> Guests => guests;
+
+    /// <summary>The running QEMUs.</summary>
+    public IReadOnlyList<SimQemu> Qemus => qemus;
     public SimPciback? Pciback => Pci.Pciback;
 
     /// <summary>What programs wrote into the kernel's log since the last start, with their levels (<c>&lt;3&gt;</c> is an error).</summary>
@@ -146,6 +153,9 @@ public sealed partial class SimHost : HostSystem
         foreach (var channel in channels)
             channel.Close();
         channels.Clear();
+        foreach (var socket in sockets)
+            socket.Close();
+        sockets.Clear();
     }
 
     void Die(string after)
@@ -295,6 +305,21 @@ public sealed partial class SimHost : HostSystem
         return channel;
     }
 
+    public override ByteChannel? ConnectSocket(string path)
+    {
+        Enter($"connect {path}");
+        if (Faults.Check(path) is > 0 and var errno)
+            throw new HostFailure("connect to", path, errno);
+        if (!IsRoot)
+            throw new HostFailure("connect to", path, Errno.EACCES);
+        if (qemus.Find(qemu => qemu.Plan.HasMonitor && qemu.Socket == path) is not SimQemu listens)
+            return null;
+        var channel = new SimQmpChannel(this, listens, processNumber);
+        sockets.Add(channel);
+        listens.Connect(channel);
+        return channel;
+    }
+
     public override byte[] DumpAddresses()
     {
         Enter("dump addresses");
@@ -302,6 +327,29 @@ public sealed partial class SimHost : HostSystem
     }
 
     // ---- guests ----------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Starts a guest of QEMU.</summary>
+    public SimQemu StartQemu(QemuPlan plan)
+    {
+        // A number is not used again before all others.
+        var qemu = new SimQemu(this, plan, nextProcess++);
+        qemus.Add(qemu);
+        if (plan.HasMonitor && !plan.IsLibvirts)
+            tree.Put(qemu.Socket, []);
+        return qemu;
+    }
+
+    /// <summary>Ends a guest of QEMU.</summary>
+    public void EndQemu(string name)
+    {
+        var qemu = qemus.Find(qemu => qemu.Name == name) ?? throw new ArgumentException($"no guest {name} is running", nameof(name));
+        qemus.Remove(qemu);
+        qemu.End();
+    }
+
+    internal SimDirectory Proc => tree.Root.Make("proc");
+
+    internal void RemoveSocket(string path) => tree.Delete(path);
 
     /// <summary>Starts a configured guest, as <c>xl create</c> does, and waits until its functions are connected.</summary>
     public SimGuest StartGuest(string name)
@@ -511,6 +559,12 @@ public sealed partial class SimHost : HostSystem
             text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}\n");
             foreach (var (at, function) in guest.Functions)
                 text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={guest.DriverOf(function) ?? "-"}\n");
+        }
+        foreach (var qemu in qemus.OrderBy(qemu => qemu.ProcessId))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"qemu {qemu.Name} process={qemu.ProcessId}\n");
+            foreach (var (address, port) in qemu.Functions)
+                text.Append(CultureInfo.InvariantCulture, $"qemu {qemu.Name} has {address} at {port}\n");
         }
         foreach (var path in StoreLeaves("/libxl/pci").Concat(StoreLeaves("/local/domain/0/backend/pci")).Order(StringComparer.Ordinal))
             text.Append(CultureInfo.InvariantCulture, $"xenstore {path} = {Store.ReadText(path)}\n");

@@ -12,7 +12,7 @@ namespace PciPass.Tests;
 /// print it again.
 /// </summary>
 /// <remarks>
-/// The first line names the machine: <c>demo</c>, <c>linux</c>, or words for <see cref="Machines.Make"/>. <c>PCIPASS_APPROVE=1</c> writes what was
+/// The first line names the machine: <c>demo</c>, <c>linux</c>, <c>kvm</c>, or words for <see cref="Machines.Make"/>. <c>PCIPASS_APPROVE=1</c> writes what was
 /// printed into the files; the change is then looked at like any other.
 /// </remarks>
 public class CommandTests
@@ -44,6 +44,8 @@ public class CommandTests
         {
             "demo" => SimHost.Demo(),
             "linux" => SimHost.Linux().WithCardsOfTheContract().Boot(),
+            "kvm" => SimHost.Linux().WithCardsOfTheContract().WithQemu(new QemuPlan("web1")).WithQemu(new QemuPlan("db1") { Unplug = UnplugAnswer.Nothing, Ports = 1 })
+                .WithQemu(new QemuPlan("mail1") { IsLibvirts = true }).WithQemu(new QemuPlan("mail1")).Boot(),
             _ => Machines.Make(machine),
         };
         var text = new StringBuilder($"{lines[0]}\n");
@@ -81,6 +83,9 @@ public class CommandTests
                 return (0, "");
             case ["guest-lets-go", var guest]:
                 host.FindGuest(guest)!.Habit = FrontendHabit.Prompt;
+                return (0, "");
+            case ["reset", var guest]:
+                host.Qemus.Single(qemu => qemu.Name == guest).Reset();
                 return (0, "");
             case ["hang", var file]:
                 host.Faults.Hang(file);

@@ -36,7 +36,7 @@ public class ExecutorTests(ITestOutputHelper output)
         var before = host.ToText();
         var journal = new Journal(host);
         var snapshot = HostReader.Read(host, journal);
-        var plan = Planner.Plan(snapshot, new Request(Verb.Attach, [PciAddress.Parse(Card)], GuestName.Parse("web1"), []));
+        var plan = Planner.Plan(snapshot, new Request(Verb.Attach, [PciAddress.Parse(Card)], GuestReference.Parse("web1"), []));
         List<Mark> acts = [];
         var outcome = new Executor(host, journal, (mark, _) =>
         {

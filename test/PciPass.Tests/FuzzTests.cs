@@ -69,6 +69,26 @@ public class FuzzTests
             var config = new ConfigSpace(bytes);
             _ = (config.Answers, config.Class.Name, config.HeaderType, config.InterruptPin, config.Ids, config.ExpressType, config.SerialNumber, config.IsMultiFunction);
         }),
+        ("guest reference", ["qemu:web1", "xen:web1", "web1"], bytes => { _ = GuestReference.TryParse(Text(bytes), out _); Own(() => GuestReference.Parse(Text(bytes))); }),
+        ("QEMU's arguments", ["qemu\0-name\0guest=web1,debug-threads=on\0-chardev\0socket,id=m,path=/run/a,,b\0-mon\0chardev=m,mode=control\0-qmp\0unix:/run/x,server\0"], bytes =>
+        {
+            _ = QemuCommandLine.Parse(Text(bytes).Split('\0'));
+            _ = QemuCommandLine.Parse(QemuCommandLine.Excerpt(Text(bytes)).Split('\0'));
+        }),
+        ("QMP", ["""
+            {"QMP": {"version": {}, "capabilities": []}}
+            {"return": {}, "id": "pcipass-1"}
+            {"return": [{"name": "port1", "type": "child<pcie-root-port>"}, {"name": "x", "type": "child<vfio-pci>"}], "id": "pcipass-2"}
+            {"event": "DEVICE_DELETED", "data": {"device": "x", "path": "/machine/peripheral/x"}}
+            {"return": [{"bus": 0, "devices": [{"bus": 0, "slot": 4, "function": 0, "id": {"vendor": 32902, "device": 4663}, "qdev_id": "port1", "pci_bridge": {"devices": []}}]}], "id": "pcipass-3"}
+            {"error": {"class": "GenericError", "desc": "no"}, "id": "pcipass-4"}
+
+            """], bytes => Own(() =>
+        {
+            using var qmp = new QmpClient(new Replay(bytes), TimeProvider.System, TimeSpan.FromSeconds(5));
+            using var monitor = new QemuMonitor(qmp);
+            return (monitor.Functions(), monitor.FreePorts());
+        })),
         ("xenstore", [XenstoreSeed()], bytes => Own(() =>
         {
             using var store = new Xenstore(new Replay(bytes), TimeProvider.System);

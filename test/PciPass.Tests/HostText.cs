@@ -8,9 +8,11 @@ namespace PciPass.Tests;
 /// A host in a few lines, for tests of the planner. A function is <c>ADDRESS CLASS [word...]</c>, where a word is
 /// <c>driver=</c>, <c>override=</c>, <c>names=</c>, <c>below=BRIDGE</c>, <c>pf=ADDRESS</c>, <c>slot</c>, <c>type1</c> (a bridge's
 /// header), <c>mf</c> (several functions), <c>acs</c> (isolates), <c>group=</c>, <c>irq=</c>, <c>line</c> (no MSI), <c>noreset</c>,
-/// <c>silent</c> (does not answer), <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE [nomap] [pod] [altp2m]</c>, <c>attached ADDRESS DOMID [SLOT]</c>,
+/// <c>silent</c> (does not answer), <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE [nomap] [pod] [altp2m]</c>,
+/// <c>qemu NAME PID [FREE-PORT...]</c> (without ports: without a monitor), <c>libvirt NAME PID</c>, <c>attached ADDRESS DOMID|PID [SLOT]</c>,
 /// <c>use ADDRESS KIND NAME DETAIL</c>, <c>claim ADDRESS GUEST FILE</c>, <c>taken ADDRESS DRIVER|- OVERRIDE|- GUEST|-</c>,
-/// <c>open ADDRESS STATE</c>, <c>bar ADDRESS START END [HOLDER]</c>, <c>rmrr ADDRESS</c>, <c>no remapping</c>, <c>no iommu</c>, <c>no pciback</c>, <c>no xen</c>.
+/// <c>open ADDRESS STATE</c>, <c>bar ADDRESS START END [HOLDER]</c>, <c>rmrr ADDRESS</c>, <c>no remapping</c>, <c>no iommu</c>, <c>no pciback</c>, <c>no xen</c>,
+/// <c>no vfio</c>.
 /// </summary>
 static class HostText
 {
@@ -28,31 +30,39 @@ static class HostText
                 ["bar", var address, var start, var end, .. var holder] => host with { Ranges = host.Ranges.Add(new AddressRange(PciAddress.Parse(address), Hex(start), Hex(end), IsPort: false, holder.FirstOrDefault() ?? "")) },
                 ["rmrr", var address] => host with { Reserved = host.Reserved.Add(new ReservedMemory(PciAddress.Parse(address), 0x7f000000, 0x7f0fffff, IsShared: false)) },
                 ["no", "pciback"] => host with { PcibackLoaded = false },
+                ["no", "vfio"] => host with { Drivers = ["none"] },
+                ["qemu" or "libvirt", var name, var id, .. var ports] => host with
+                {
+                    Guests = host.Guests.Add(new Guest(GuestName.Parse(name), GuestStart.Process(words[0] == "qemu" ? Toolstack.Qemu : Toolstack.Libvirt, Number(id), 88), GuestType.Hvm)
+                    {
+                        FreePorts = ports.Length == 0 ? null : [.. ports.Where(port => port != "none")], NoMonitor = ports.Length == 0 ? "it has no monitor" : null,
+                    }),
+                },
                 ["no", "xen"] => host with { Hypervisor = Hypervisor.None },
                 ["guest", var name, var id, var type, .. { Length: > 0 } settings] => host with
                 {
-                    Guests = host.Guests.Add(new Guest(GuestName.Parse(name), Number(id), Enum.Parse<GuestType>(type, ignoreCase: true))
+                    Guests = host.Guests.Add(new Guest(GuestName.Parse(name), GuestStart.Domain(Number(id)), Enum.Parse<GuestType>(type, ignoreCase: true))
                     {
                         HasHostMap = settings.Contains("nomap") ? false : null, PopulatesOnDemand = settings.Contains("pod"), HasSeveralMaps = settings.Contains("altp2m"),
                     }),
                 },
-                ["guest", var name, var id, var type] => host with { Guests = host.Guests.Add(new Guest(GuestName.Parse(name), Number(id), Enum.Parse<GuestType>(type, ignoreCase: true))) },
+                ["guest", var name, var id, var type] => host with { Guests = host.Guests.Add(new Guest(GuestName.Parse(name), GuestStart.Domain(Number(id)), Enum.Parse<GuestType>(type, ignoreCase: true))) },
                 ["attached", var address, var id, .. var slot] => host with
                 {
-                    Attachments = host.Attachments.Add(new Attachment(PciAddress.Parse(address), Number(id), XenbusState.Initialised, slot.FirstOrDefault(), XenbusState.Connected)),
+                    Attachments = host.Attachments.Add(new Attachment(PciAddress.Parse(address), host.Guests.FirstOrDefault(guest => guest.Start.Number == Number(id))?.Start ?? GuestStart.Domain(Number(id)), slot.FirstOrDefault())),
                 },
                 ["use", var address, var kind, var name, var detail] => host with { Uses = host.Uses.Add(new HostUse(PciAddress.Parse(address), Enum.Parse<HostUseKind>(kind), name, detail)) },
                 ["claim", var address, var guest, var file] => host with { Claims = host.Claims.Add(new ConfiguredClaim(PciAddress.Parse(address), guest, file)) },
                 ["taken", var address, var driver, var was, var guest] => host with
                 {
                     Taken = host.Taken.Add(new Taken(PciAddress.Parse(address), Driver(driver), Driver(was), HadSlot: false, host.Find(PciAddress.Parse(address))!.Identity,
-                        guest == "-" ? null : GuestName.Parse(guest), 7)),
+                        guest == "-" ? null : GuestReference.Parse(guest), 7)),
                 },
                 ["open", var address, var state] => host with { Unfinished = host.Unfinished.Add(new Unfinished(PciAddress.Parse(address), 8, "attach", state)) },
                 _ => AddFunction(host, words),
             };
         }
-        return host with { Drivers = [.. host.Functions.Values.Select(function => function.Driver?.ToString()).OfType<string>(), "e1000e", "nvme", "pciback"] };
+        return !host.Drivers.IsEmpty ? host : host with { Drivers = [.. host.Functions.Values.Select(function => function.Driver?.ToString()).OfType<string>(), "e1000e", "nvme", "pciback", "vfio-pci"] };
     }
 
     static HostSnapshot AddFunction(HostSnapshot host, string[] words)

@@ -19,7 +19,7 @@ public abstract class LabHost(Machine description, string name, params string[] 
     public Result Pcipass(string arguments) => Run($"pcipass {arguments}");
 
     /// <summary>Runs a shell script in a guest.</summary>
-    public Result RunIn(string guest, string script) => Told(booted => booted.RunIn(guest, script));
+    public Result RunIn(string guest, string script, TimeSpan? deadline = null) => Told(booted => booted.RunIn(guest, script, deadline));
 
     /// <summary>The driver that has a function; "-" for none.</summary>
     public string DriverOf(string function) => Word($"d=$(readlink /sys/bus/pci/devices/{function}/driver); d=${{d##*/}}; echo ${{d:--}}");

@@ -49,7 +49,7 @@ public partial class ManyFunctionsTests(ITestOutputHelper output)
         var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
         var uses = ImmutableArray.CreateBuilder<HostUse>();
         var ranges = ImmutableArray.CreateBuilder<AddressRange>();
-        var guests = Enumerable.Range(1, 60).Select(n => new Guest(GuestName.Parse($"guest{n}"), n, GuestType.Hvm, true)).ToImmutableArray();
+        var guests = Enumerable.Range(1, 60).Select(n => new Guest(GuestName.Parse($"guest{n}"), GuestStart.Domain(n), GuestType.Hvm, true)).ToImmutableArray();
         var attachments = ImmutableArray.CreateBuilder<Attachment>();
         for (var card = 0; card < 32; card++)
         {
@@ -60,7 +60,7 @@ public partial class ManyFunctionsTests(ITestOutputHelper output)
             {
                 var virtualFunction = Add(new PciAddress(card / 16, bus + 8, 1 + n / 8, n % 8), port, 0x02, PciExpressType.Endpoint, physical);
                 if (n == 0 || n == 1)
-                    attachments.Add(new Attachment(virtualFunction, card + 1, XenbusState.Initialised, null, XenbusState.Connected));
+                    attachments.Add(new Attachment(virtualFunction, GuestStart.Domain(card + 1), null));
                 if (n is 2 or 3)
                     uses.Add(new HostUse(virtualFunction, HostUseKind.NetworkAddress, $"eth{n}", "10.0.0.2/24"));
             }

@@ -9,6 +9,53 @@ public class PlannerTests
     const string Card = "0000:09:00.0 020000 driver=e1000e names=eth1";
     const string HiddenCard = "0000:09:00.0 020000 driver=pciback override=pciback";
 
+    const string VfioCard = "no xen\n0000:09:00.0 020000 driver=vfio-pci override=vfio-pci";
+    const string TwoInAGroup = "no xen\n0000:09:00.0 020000 driver=e1000e group=7\n0000:09:00.1 020000 driver=e1000e group=7\nqemu web1 4711 port1 port2";
+
+    [Fact]
+    public void Below_Linux_alone_vfio_holds_what_pciback_holds_on_Xen() => Check("""
+        no xen
+        0000:09:00.0 020000 driver=e1000e
+        qemu web1 4711 port1
+        """, "attach 09:00.0 web1", """
+        rebind 0000:09:00.0 e1000e -> -
+        driver_override 0000:09:00.0 - -> vfio-pci
+        rebind 0000:09:00.0 - -> vfio-pci
+        plug 0000:09:00.0 - -> qemu:web1/4711.88
+        """);
+
+    [Fact]
+    public void Detach_from_a_guest_of_QEMU_gives_back_what_attach_took() => Check($"""
+        {VfioCard}
+        qemu web1 4711 port2
+        attached 0000:09:00.0 4711 0000:01:00.0
+        taken 0000:09:00.0 e1000e - web1
+        """, "detach 09:00.0 web1", """
+        plug 0000:09:00.0 qemu:web1/4711.88 -> -
+        rebind 0000:09:00.0 vfio-pci -> -
+        driver_override 0000:09:00.0 vfio-pci -> -
+        rebind 0000:09:00.0 - -> e1000e
+        """);
+
+    [Fact]
+    public void Unhide_of_what_others_gave_to_vfio_lets_the_kernel_choose_the_driver() => Check(VfioCard, "unhide 09:00.0", """
+        rebind 0000:09:00.0 vfio-pci -> -
+        driver_override 0000:09:00.0 vfio-pci -> -
+        probe 0000:09:00.0
+        """);
+
+    [Fact]
+    public void A_group_that_is_not_viable_cannot_be_accepted_for_a_guest() =>
+        Assert.Equal(["group-shared"], Plan(TwoInAGroup, "attach 09:00.0 web1", "group-shared").Refusals.Select(finding => finding.Code));
+
+    [Fact]
+    public void Several_guests_of_one_name_are_told_apart_by_what_runs_them()
+    {
+        var refusal = Assert.Single(Plan("no xen\n0000:09:00.0 020000 driver=e1000e\nqemu web1 4711 port1\nlibvirt web1 4712", "attach 09:00.0 web1").Refusals);
+        Assert.Equal("running are qemu:web1 (process 4711), libvirt:web1 (process 4712)", refusal.Why);
+        Assert.Equal("name the one that is meant: qemu:web1 or libvirt:web1", refusal.Remedy);
+    }
+
     [Fact]
     public void Attach_hides_first_and_plugs_last() => Check($"""
         {Card}
@@ -121,7 +168,29 @@ public class PlannerTests
     [InlineData(Card + "\nguest web1 3 pvh", "attach 09:00.0 web1", "guest-type")]
     [InlineData(Card + "\nguest web1 3 unknown", "attach 09:00.0 web1", "guest-type")]
     [InlineData(Card + "\nguest web1 3 pv\nno pciback", "attach 09:00.0 web1", "no-pciback")]
-    [InlineData(Card + "\nno xen", "hide 09:00.0", "not-xen")]
+    [InlineData(Card + "\nno xen", "hide 09:00.0", "")]
+    [InlineData(Card + "\nno xen\nno vfio", "hide 09:00.0", "no-vfio")]
+    [InlineData(Card + "\nno xen\nno iommu", "hide 09:00.0", "unconfined-dma")]
+    [InlineData(Card + "\nno xen", "attach 09:00.0 web1", "guest-unknown")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1", "attach 09:00.0 web1", "")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1", "attach 09:00.0 qemu:web1", "")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1", "attach 09:00.0 xen:web1", "guest-unknown")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 none", "attach 09:00.0 web1", "guest-full")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711", "attach 09:00.0 web1", "guest-monitor")]
+    [InlineData(Card + "\nno xen\nlibvirt web1 4711", "attach 09:00.0 web1", "guest-monitor")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1\nlibvirt web1 4712", "attach 09:00.0 web1", "guest-ambiguous")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1\nlibvirt web1 4712", "attach 09:00.0 qemu:web1", "")]
+    [InlineData(Card + "\nno xen\nqemu web1 4711 port1\nqemu web1 4712 port1", "attach 09:00.0 qemu:web1", "guest-ambiguous")]
+    [InlineData(VfioCard + "\nqemu web1 4711 port2\nqemu db1 4712 port1\nattached 0000:09:00.0 4711 0000:01:00.0", "attach 09:00.0 db1", "attached")]
+    [InlineData(VfioCard + "\nqemu web1 4711 port2\nattached 0000:09:00.0 4711 0000:01:00.0", "unhide 09:00.0", "still-attached")]
+    [InlineData(VfioCard + "\nqemu web1 4711 port2", "detach 09:00.0 web1", "not-attached")]
+    [InlineData(VfioCard + "\nuse 0000:09:00.0 OpenNode /dev/vfio/12 dpdk", "unhide 09:00.0", "open-node")]
+    [InlineData(VfioCard + "\nuse 0000:09:00.0 OpenNode /dev/vfio/12 dpdk\nqemu web1 4711 port1", "attach 09:00.0 web1", "open-node")]
+    [InlineData(TwoInAGroup, "hide 09:00.0", "group-shared")]
+    [InlineData(TwoInAGroup, "hide 09:00.0 09:00.1", "")]
+    [InlineData(TwoInAGroup, "attach 09:00.0 web1", "group-shared")]
+    [InlineData(TwoInAGroup, "attach 09:00.0 09:00.1 web1", "")]
+    [InlineData("no xen\n0000:00:06.0 060400 type1 driver=pcieport group=9\n0000:09:00.0 020000 driver=e1000e group=9 below=0000:00:06.0\nqemu web1 4711 port1", "attach 09:00.0 web1", "")]
     [InlineData(Card + "\nno iommu", "hide 09:00.0", "unconfined-dma")]
     [InlineData(Card + "\nuse 0000:09:00.0 NetworkAddress eth1 10.0.0.2/24", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 DefaultRoute eth1 IPv4", "hide 09:00.0", "in-use-network")]
@@ -253,7 +322,7 @@ public class PlannerTests
     {
         foreach (var text in (string[])["rebind 0000:09:00.0 e1000e -> -", "rebind 0000:09:00.0 - -> e1000e", "driver_override 0000:09:00.0 - -> pciback",
             "driver_override 10000:e1:00.0 a -> b", "assignable 0000:09:00.0 no -> yes", "assignable 0000:09:00.0 yes -> no", "slot 0000:09:00.0 yes -> no",
-            "plug 0000:09:00.0 - -> web1/3", "plug 0000:09:00.0 web1/3 -> -", "probe 0000:09:00.0"])
+            "plug 0000:09:00.0 - -> web1/3", "plug 0000:09:00.0 web1/3 -> -", "plug 0000:09:00.0 - -> qemu:web1/4711.88123", "plug 0000:09:00.0 libvirt:web1/4711.88123 -> -", "probe 0000:09:00.0"])
         {
             var step = Step.Parse(text);
             Assert.Equal(text, step.Text);
@@ -269,6 +338,8 @@ public class PlannerTests
     [InlineData("assignable 0000:09:00.0 yes -> yes")]
     [InlineData("plug 0000:09:00.0 - -> web1")]
     [InlineData("plug 0000:09:00.0 - -> ../3/x")]
+    [InlineData("plug 0000:09:00.0 - -> web1/4711.88")]
+    [InlineData("plug 0000:09:00.0 - -> qemu:web1/4711")]
     public void A_line_that_is_no_step_is_refused(string line) => Assert.Throws<FormatException>(() => Step.Parse(line));
 
     static void Check(string host, string command, string expected)
@@ -282,7 +353,7 @@ public class PlannerTests
     {
         var words = command.Split(' ');
         var verb = Enum.Parse<Verb>(words[0], ignoreCase: true);
-        var guest = verb is Verb.Attach or Verb.Detach ? GuestName.Parse(words[^1]) : (GuestName?)null;
+        var guest = verb is Verb.Attach or Verb.Detach ? GuestReference.Parse(words[^1]) : (GuestReference?)null;
         var functions = words[1..(guest is null ? words.Length : words.Length - 1)].Select(word => PciAddress.Parse(word));
         return Planner.Plan(HostText.Parse(host), new Request(verb, [.. functions], guest, [.. accepted]));
     }

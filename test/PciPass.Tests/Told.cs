@@ -53,5 +53,12 @@ sealed record Told(int ExitCode, string Output, string Errors)
         return new Told(code, output.ToString(), errors.ToString());
     }
 
+    /// <summary>All that it said, once it has ended with this code.</summary>
+    public string Says(int exitCode)
+    {
+        Xunit.Assert.True(ExitCode == exitCode, $"ended with {ExitCode}, expected {exitCode}:\n{this}");
+        return Output + Errors;
+    }
+
     public override string ToString() => $"{Output}{Errors}(exit {ExitCode})";
 }

@@ -15,10 +15,10 @@ public sealed class AttachedElsewhere : Rule
         {
             if (host.FindAttachment(function.Address) is not Attachment attachment)
                 continue;
-            var owner = host.FindGuest(attachment.DomId)!;
+            var owner = host.FindGuest(attachment.Guest)!;
             var slot = attachment.VirtualSlot is null ? "" : $", where it is {attachment.VirtualSlot}";
-            var why = $"guest {owner.Name} (domain {owner.DomId}) has it{slot}";
-            yield return owner.Name == request.Guest
+            var why = $"{owner.Words} has it{slot}";
+            yield return request.Guest?.Means(owner) == true
                 ? Refuse(function.Address, $"{function.Address} is already attached to {owner.Name}", why, "nothing: it is as wished")
                 : Refuse(function.Address, Cannot(function, request), why, $"pcipass detach {function.Address} {owner.Name}     takes it back first");
         }

@@ -15,7 +15,7 @@ public sealed class BarSharesPage : Rule
             {
                 // The ranges of virtual functions lie inside one of their physical function's.
                 var other = host.RangesInPagesOf(range).FirstOrDefault(other => other.Address != function.Address && !request.Functions.Contains(other.Address)
-                    && host.Find(other.Address) is { } owner && owner.Driver != DriverName.Pciback && owner.PhysicalFunction != function.Address && function.PhysicalFunction != other.Address);
+                    && host.Find(other.Address) is { } owner && !host.IsHeld(owner) && owner.PhysicalFunction != function.Address && function.PhysicalFunction != other.Address);
                 if (other is not null)
                     yield return RefuseUnlessAccepted(function.Address, Cannot(function, request), $"its BAR {range} lies in one page with the BAR {other} of {other.Address}",
                         $"boot with pci=resource_alignment=12@{function.Address}, which moves it to a page of its own; or go on with --accept {Code}");

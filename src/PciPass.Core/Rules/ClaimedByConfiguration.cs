@@ -13,7 +13,7 @@ public sealed class ClaimedByConfiguration : Rule
             yield break;
         foreach (var function in Named(host, request))
         {
-            foreach (var claim in host.Claims.Where(claim => claim.Address == function.Address && claim.Guest != request.Guest.ToString()))
+            foreach (var claim in host.Claims.Where(claim => claim.Address == function.Address && claim.Guest != request.Guest?.Name.ToString()))
             {
                 yield return RefuseUnlessAccepted(function.Address, Cannot(function, request), $"{claim.Source} gives it to guest {claim.Guest}",
                     $"remove it from the pci= list in {claim.Source}, or go on with --accept {Code}");

@@ -19,6 +19,13 @@ public sealed class GroupShared : Rule
             if (others.Length == 0)
                 continue;
             var why = $"past the IOMMU it can reach {Isolation.Listed(others)}: {host.Isolation.ReasonOf(function.Address)}";
+            // Below Linux alone the kernel has the last word: "group is not viable" (vfio_group_viable; iommu_group_claim_dma_owner).
+            if (host.Hypervisor == Hypervisor.None && request.Verb == Verb.Attach)
+            {
+                yield return Refuse(function.Address, Cannot(function, request), $"{why}; the kernel gives a group as a whole, once none of its functions has a driver of the host's",
+                    $"pcipass hide {string.Join(' ', others.Select(other => other.Function.Address))}     takes what is in the way from the host as well");
+                continue;
+            }
             // What comes back to the host is within the reach of a guest that keeps its neighbour: no worse than before.
             yield return request.Verb is Verb.Hide or Verb.Attach
                 ? RefuseUnlessAccepted(function.Address, Cannot(function, request), why, $"{Companions.Together(request, others)}; or go on with --accept {Code}")

@@ -9,12 +9,12 @@ public sealed class GuestMemory : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestName name } || host.FindGuest(name) is not Guest guest)
+        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
             yield break;
         if (guest.PopulatesOnDemand)
-            yield return RefuseUnlessAccepted(name, $"guest {name} has memory that is filled in on demand", $"domain {guest.DomId} was started with less memory than its maxmem",
+            yield return RefuseUnlessAccepted(name, $"guest {name} has memory that is filled in on demand", $"{guest.Start.Words} was started with less memory than its maxmem",
                 $"set memory and maxmem in the configuration of {name} to the same value and start it again");
         if (guest.HasSeveralMaps)
-            yield return RefuseUnlessAccepted(name, $"guest {name} may map its memory in several ways at once", $"altp2m is on for domain {guest.DomId}", $"remove altp2m from the configuration of {name} and start it again");
+            yield return RefuseUnlessAccepted(name, $"guest {name} may map its memory in several ways at once", $"altp2m is on for {guest.Start.Words}", $"remove altp2m from the configuration of {name} and start it again");
     }
 }

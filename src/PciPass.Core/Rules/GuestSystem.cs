@@ -9,7 +9,7 @@ public sealed class GuestSystem : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Attach, Guest: GuestName name } && host.FindGuest(name) is Guest guest)
+        if (request is { Verb: Verb.Attach, Guest: GuestReference name } && host.FindGuest(name) is Guest guest)
             yield return guest.Type == Core.GuestType.Hvm
                 ? Note(name, $"what runs in {name} was not checked", "it needs a driver for the function and PCI hot-plug; RHEL 5 before 5.4 supports no passthrough in HVM guests")
                 : Note(name, $"what runs in {name} was not checked", "it needs a driver for the function and xen-pcifront; RHEL 6 supports no passthrough in PV guests");

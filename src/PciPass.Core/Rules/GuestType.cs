@@ -9,10 +9,10 @@ public sealed class GuestType : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Attach, Guest: GuestName name } && host.FindGuest(name) is { Type: not (Core.GuestType.Pv or Core.GuestType.Hvm) } guest)
+        if (request is { Verb: Verb.Attach, Guest: GuestReference name } && host.FindGuest(name) is { Type: not (Core.GuestType.Pv or Core.GuestType.Hvm) } guest)
         {
             var type = guest.Type == Core.GuestType.Pvh ? "a PVH guest" : "a guest of unknown type";
-            yield return Refuse(name, $"guest {name} cannot have a function", $"it is {type} (xenstore /libxl/{guest.DomId}/type)",
+            yield return Refuse(name, $"guest {name} cannot have a function", $"it is {type} (xenstore /libxl/{guest.Start}/type)",
                 $"set type=\"pv\" or type=\"hvm\" in the configuration of {name} and start it again");
         }
     }

@@ -5,18 +5,19 @@ public sealed class GuestUnknown : Rule
 {
     public override string Code => "guest-unknown";
     public override string Meaning => "No guest of this name is running.";
-    public override string Source => "xenstore: /local/domain/DOMID/name.";
+    public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name.";
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request.Guest is not GuestName name || host.Hypervisor != Hypervisor.XenDom0 || host.FindGuest(name) is not null)
+        if (request.Guest is not GuestReference name || host.Guests.Any(name.Means))
             yield break;
         // A guest that is gone can still be told to give back: nothing is left to unplug.
-        if (request.Verb == Verb.Detach && host.Taken.Any(taken => taken.Guest == name && request.Functions.Contains(taken.Address)))
+        if (request.Verb == Verb.Detach && host.Taken.Any(taken => name.Agrees(taken.Guest) && request.Functions.Contains(taken.Address)))
             yield break;
-        var file = host.Claims.FirstOrDefault(claim => claim.Guest == name.ToString())?.Source;
+        var file = host.Claims.FirstOrDefault(claim => claim.Guest == name.Name.ToString())?.Source;
         var running = host.Guests.Length == 0 ? "no guest is running" : $"running are {string.Join(", ", host.Guests.Select(guest => guest.Name))}";
         yield return Refuse(name, $"guest {name} is not running", running,
-            file is null ? "start it with xl create and its configuration file, then again" : $"xl create {file}, then again");
+            host.Hypervisor != Hypervisor.XenDom0 ? "start it, with -name and a monitor (-qmp unix:PATH,server=on,wait=off), then again"
+                : file is null ? "start it with xl create and its configuration file, then again" : $"xl create {file}, then again");
     }
 }

@@ -14,7 +14,7 @@ public sealed class HasVirtualFunctions : Rule
             var virtuals = host.VirtualFunctionsOf(function.Address).ToArray();
             if (virtuals.Length == 0)
                 continue;
-            var guests = virtuals.Select(virtualFunction => host.FindAttachment(virtualFunction.Address)).OfType<Attachment>().Select(attachment => host.FindGuest(attachment.DomId)!.Name).Distinct().ToArray();
+            var guests = virtuals.Select(virtualFunction => host.FindAttachment(virtualFunction.Address)).OfType<Attachment>().Select(attachment => host.FindGuest(attachment.Guest)!.Name).Distinct().ToArray();
             var used = virtuals.Count(virtualFunction => host.UsesOf(virtualFunction.Address).Any());
             yield return Refuse(function.Address, Cannot(function, request),
                 $"it is the physical function of {virtuals.Length} virtual ones ({string.Join(", ", virtuals.Take(4).Select(each => each.Address))}{(virtuals.Length > 4 ? ", ..." : "")})"

@@ -9,17 +9,17 @@ public sealed class NotAttached : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Detach, Guest: GuestName name })
+        if (request is not { Verb: Verb.Detach, Guest: GuestReference name })
             yield break;
         foreach (var function in Named(host, request))
         {
-            var owner = host.FindAttachment(function.Address) is Attachment attachment ? host.FindGuest(attachment.DomId) : null;
-            if (owner?.Name == name)
+            var owner = host.FindAttachment(function.Address) is Attachment attachment ? host.FindGuest(attachment.Guest) : null;
+            if (owner is not null && name.Means(owner))
                 continue;
             if (owner is not null)
-                yield return Refuse(function.Address, Cannot(function, request), $"guest {owner.Name} (domain {owner.DomId}) has it", $"pcipass detach {function.Address} {owner.Name}");
+                yield return Refuse(function.Address, Cannot(function, request), $"{owner.Words} has it", $"pcipass detach {function.Address} {owner.Name}");
             // Taken for a start of the guest that has ended: the guest has let go, and the host gets it back.
-            else if (!host.Taken.Any(taken => taken.Address == function.Address && taken.Guest == name))
+            else if (!host.Taken.Any(taken => taken.Address == function.Address && name.Agrees(taken.Guest)))
                 yield return Refuse(function.Address, Cannot(function, request), $"guest {name} does not have it", "pcipass status     shows who has what");
         }
     }

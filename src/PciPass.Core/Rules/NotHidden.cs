@@ -17,7 +17,7 @@ public sealed class NotHidden : Rule
                 continue;
             if (!request.IsNow)
                 yield return Refuse(function.Address, Cannot(function, request), $"no line of {Formats.DeviceList.Path} keeps it hidden", "pcipass status     shows what is hidden");
-            else if (function.Driver != DriverName.Pciback && !(function.Driver is null && host.Taken.Any(taken => taken.Address == function.Address)))
+            else if (!host.IsHeld(function) && !(function.Driver is null && host.Taken.Any(taken => taken.Address == function.Address)))
                 yield return Refuse(function.Address, Cannot(function, request),
                     function.Driver is DriverName driver ? $"the host already has it, with driver {driver}" : "it is not hidden; it has no driver",
                     "pcipass status     shows what is hidden");

@@ -18,7 +18,7 @@ public sealed class OtherRequester : Rule
                 continue;
             var other = new PciAddress(function.Address.Segment, function.Address.Bus, function.Address.Device, number);
             var why = $"devices {function.Ids} are known to send their requests as {other}";
-            yield return host.Find(other) is { Driver: DriverName driver } && driver != DriverName.Pciback && !request.Functions.Contains(other)
+            yield return host.Find(other) is { Driver: DriverName driver } holder && !host.IsHeld(holder) && !request.Functions.Contains(other)
                 ? RefuseUnlessAccepted(function.Address, Cannot(function, request), $"{why}, which the host uses with {driver}", $"pass both; or go on with --accept {Code}")
                 : Warn(function.Address, $"{function.Address} signs its requests with another number", why, $"boot Xen with pci-phantom={function.Address.Bus:x2}:{function.Address.Device:x2},1");
         }

@@ -29,9 +29,9 @@ public abstract class Rule
     private protected static IEnumerable<PciFunction> Named(HostSnapshot host, Request request) =>
         request.Functions.Select(host.Find).OfType<PciFunction>();
 
-    /// <summary>The functions that the request would take from the host: those it names that no guest and no pciback has yet.</summary>
+    /// <summary>The functions that the request would take from the host: those it names that neither a guest has nor the driver that holds functions for guests.</summary>
     private protected static IEnumerable<PciFunction> ToTake(HostSnapshot host, Request request) =>
-        request.Verb is Verb.Hide or Verb.Attach ? Named(host, request).Where(function => function.Driver != DriverName.Pciback) : [];
+        request.Verb is Verb.Hide or Verb.Attach ? Named(host, request).Where(function => !host.IsHeld(function)) : [];
 
     /// <summary>The sentence of most refusals.</summary>
     private protected static string Cannot(PciFunction function, Request request) => request.Verb switch

@@ -14,7 +14,7 @@ public sealed class SharedInterrupt : Rule
             if (function.Irq == 0 || function.InterruptPin is 0 or > 4)
                 continue;
             var others = host.OnLine(function.Irq).Where(other => other.Address != function.Address && other.IsEndpoint && other.Driver is not null
-                && other.Driver != DriverName.Pciback && !request.Functions.Contains(other.Address)).Select(other => $"{other.Address} ({other.Class.Name}, {other.Driver})").ToArray();
+                && !host.IsHeld(other) && !request.Functions.Contains(other.Address)).Select(other => $"{other.Address} ({other.Class.Name}, {other.Driver})").ToArray();
             if (others.Length == 0)
                 continue;
             var (what, why) = ($"{function.Address} shares its interrupt line", $"line {function.Irq} is also that of {Isolation.Listed(others)}");

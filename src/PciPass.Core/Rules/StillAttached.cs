@@ -15,8 +15,8 @@ public sealed class StillAttached : Rule
         {
             if (host.FindAttachment(function.Address) is Attachment attachment)
             {
-                var owner = host.FindGuest(attachment.DomId)!;
-                yield return Refuse(function.Address, Cannot(function, request), $"guest {owner.Name} (domain {owner.DomId}) has it",
+                var owner = host.FindGuest(attachment.Guest)!;
+                yield return Refuse(function.Address, Cannot(function, request), $"{owner.Words} has it",
                     $"pcipass detach {function.Address} {owner.Name}");
             }
         }

@@ -1,0 +1,20 @@
+namespace PciPass.Core.Rules;
+
+/// <summary>Several running guests have the name.</summary>
+public sealed class GuestAmbiguous : Rule
+{
+    public override string Code => "guest-ambiguous";
+    public override string Meaning => "Several running guests have this name: which one is meant is not guessed.";
+    public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name. Xen's toolstack and libvirt see to it that names differ, QEMU does not.";
+
+    public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
+    {
+        if (request.Guest is not GuestReference name || host.Guests.Where(name.Means).ToArray() is not { Length: > 1 } several)
+            yield break;
+        var toolstacks = several.Select(guest => guest.Start.Toolstack).Distinct().ToArray();
+        var running = several.Select(guest => $"{GuestReference.PrefixOf(guest.Start.Toolstack)}:{guest.Name} ({guest.Start.Words})");
+        yield return Refuse(name, $"{name} is the name of several guests", $"running are {string.Join(", ", running)}",
+            toolstacks.Length == several.Length ? $"name the one that is meant: {string.Join(" or ", toolstacks.Select(toolstack => $"{GuestReference.PrefixOf(toolstack)}:{name.Name}"))}"
+                : "start one of them with another name (-name)");
+    }
+}
