@@ -25,11 +25,12 @@ static class BootPlanner
             }
             else if (request.Verb == Verb.Unhide)
             {
-                devices = DeviceList.Parse(host.Devices.Find(address) is null ? devices.Content : devices.Without(address));
+                var method = host.Devices.Find(address)?.Method;
+                devices = DeviceList.Parse(method is null ? devices.Content : devices.Without(address));
                 // Also out of a list that somebody wrote by hand: what is asked for is that it is no longer hidden.
-                if (ModprobeWay.Lists(files, address))
+                if (method == HideMethod.Modprobe || ModprobeWay.Lists(files, address))
                     files = ModprobeWay.Unhide(files, address, problems);
-                if (CmdlineWay.Lists(files, address))
+                if (method == HideMethod.Cmdline || CmdlineWay.Lists(files, address))
                     files = CmdlineWay.Unhide(files, address, problems);
             }
         }

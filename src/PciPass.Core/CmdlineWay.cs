@@ -89,6 +89,12 @@ static class CmdlineWay
             return files;
         }
         var (file, assignment) = holding.Length > 0 ? holding[0] : parts.FirstOrDefault(part => part.Assignment.Name == name);
+        if (file is null && settings[0].EndsWithinBlock)
+        {
+            if (change(settings[0].Path, "").Length > 0)
+                problems.Add(new BootProblem($"{settings[0].Path}: it ends within a condition, a loop or a function that nothing closes", "close it, then again"));
+            return files;
+        }
         if (file is null)
             return change(settings[0].Path, "") is { Length: > 0 } fresh ? files.With(settings[0].Path, settings[0].With(name, fresh)) : files;
         // A list could be in what the shell works out, and would be lost.

@@ -188,7 +188,7 @@ public sealed class BootSetupReader
     {
         foreach (var name in files.List("/etc/driverctl.d").Where(name => name.StartsWith("pci-", StringComparison.Ordinal)))
         {
-            if (PciAddress.TryParse(name[4..], out var address) && Text($"/etc/driverctl.d/{name}")?.Trim() is { Length: > 0 } driver)
+            if (PciAddress.TryParse(name.AsSpan(4), out var address) && Text($"/etc/driverctl.d/{name}")?.Trim() is { Length: > 0 } driver)
                 yield return (address, driver, $"/etc/driverctl.d/{name}");
         }
     }

@@ -139,7 +139,7 @@ public class BootTests
         {
             var path = System.IO.Path.Combine(folder, BootPart.Unit);
             File.WriteAllText(path, BootPart.FilesOf(BootPart.Unit, "/bin/true").Single().Content.Text);
-            using var analyze = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("systemd-analyze", ["verify", "--man=no", path]) { RedirectStandardError = true })!;
+            using var analyze = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("systemd-analyze", ["verify", "--man=no", path]) { RedirectStandardError = true, UseShellExecute = false })!;
             // It goes on after what it does not know, and only says so.
             Assert.Equal("", analyze.StandardError.ReadToEnd());
             analyze.WaitForExit();

@@ -296,7 +296,7 @@ public class BootVerifyTests
     {
         var host = Make(Menu());
         var whole = Pack(Native);
-        host.Files.ReplaceFile(Image, whole[..(whole.Length - 60)]);
+        host.Files.ReplaceFile(Image, whole.AsSpan(0, whole.Length - 60));
         Finds(Told.By(host, "boot verify"), "image-unread", "gzip");
         host.Files.ReplaceFile(Image, Encoding.ASCII.GetBytes("this is no image"));
         Finds(Told.By(host, "boot verify"), "image-unread", "which is no archive");

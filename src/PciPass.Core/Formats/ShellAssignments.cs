@@ -37,6 +37,9 @@ public sealed class ShellAssignments
     public ImmutableArray<Assignment> Assignments { get; private set; } = [];
     public ImmutableArray<FileError> Errors { get; private set; } = [];
 
+    /// <summary>Whether a condition, a loop or a function is open at the end: what is put there would belong to it.</summary>
+    public bool EndsWithinBlock { get; private set; }
+
     public static ShellAssignments Parse(string path, string text) => new(path, text);
 
     /// <summary>The one that counts: the last.</summary>
@@ -121,6 +124,7 @@ public sealed class ShellAssignments
                 lineStart = at;
             }
         }
+        EndsWithinBlock = depth > 0;
         Assignments = found.ToImmutable();
         Errors = errors.ToImmutable();
     }
