@@ -13,7 +13,7 @@ namespace PciPass.Tests;
 /// The kernel's own ways to hide, on real starts of Debian's initramfs with the native drivers racing; and what boot verify said of each
 /// start before it. The lines are in the initramfs of the kind Modprobe (lab/initramfs.sh); each start differs by the kernel's line alone.
 /// </summary>
-[Trait("Category", "Lab")]
+[Trait("Category", "Nightly")]
 public sealed class LabBootWays(ITestOutputHelper output)
 {
     static LabMachine Boot(string name, string line)
