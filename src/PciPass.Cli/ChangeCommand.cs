@@ -34,10 +34,14 @@ static class ChangeCommand
         var dryRun = Options.DryRun();
         var json = Options.Json();
         var companions = Options.WithCompanions();
+        var rollback = Options.RollbackAfter();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
         var when = withGuest ? null : WhenOptions.AddTo(command, verb);
         if (verb is Verb.Hide or Verb.Attach)
+        {
             command.Options.Add(companions);
+            command.Options.Add(rollback);
+        }
         var print = QemuArguments.Option();
         if (verb == Verb.Attach)
             command.Options.Add(print);
@@ -50,6 +54,8 @@ static class ChangeCommand
                 return QemuArguments.Print(session, seen, Planner.Plan(seen, Complete(session, seen, all[..^1], new Request(Verb.Hide, [], null, Codes(parsed.GetValue(accept))), parsed.GetValue(companions))));
             }
             var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
+            if (command.Options.Contains(rollback))
+                request = request with { RollbackAfter = Options.Time(parsed.GetValue(rollback)) };
             return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request,
                 command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
         });
@@ -77,6 +83,8 @@ static class ChangeCommand
     {
         if (session.Host.Root is not null && wish.Scope != Scope.Boot)
             throw new UsageError($"{wish.VerbName} --root needs --boot", "a system that does not run has no drivers to take a function from", $"pcipass {wish.VerbName} --boot --root {session.Host.Root} ...");
+        if (wish is { RollbackAfter: not null, IsNow: false })
+            throw new UsageError($"{wish.VerbName} --boot changes nothing on the running host", "--rollback-after undoes what was done to it", $"pcipass {wish.VerbName} --now --rollback-after 60s ...");
         if (dryRun)
         {
             var seen = ReadFor(session, wish);
@@ -111,8 +119,13 @@ static class ChangeCommand
         return Math.Max(WriteOutcome(session, outcome, json), ImageFollower.Follow(session, outcome, json));
     }
 
-    static HostSnapshot ReadFor(Session session, Request wish) =>
-        wish.IsBoot ? session.Read() with { BootFiles = BootFileReader.Read(session.Host.Files) } : session.Read();
+    static HostSnapshot ReadFor(Session session, Request wish)
+    {
+        var snapshot = session.Read();
+        if (wish.IsBoot)
+            snapshot = snapshot with { BootFiles = BootFileReader.Read(session.Host.Files) };
+        return wish.RollbackAfter is null ? snapshot : snapshot with { Interfaces = NetworkSettingsReader.Read(session.Host) };
+    }
 
     static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish, bool withCompanions)
     {
@@ -165,6 +178,11 @@ static class ChangeCommand
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");
                     break;
+                case Result.Unconfirmed:
+                    foreach (var address in operation.Request.Functions)
+                        session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
+                    session.Terminal.Output.WriteLine($"undone at {operation.UndoAt:HH:mm:ss}Z unless you run, before that:  pcipass confirm");
+                    break;
                 case Result.Undone:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} failed and was undone", "undone", string.Join("\n       ", outcome.Errors), "");
                     foreach (var address in operation.Request.Functions)
@@ -184,7 +202,7 @@ static class ChangeCommand
         }
         return outcome.Result switch
         {
-            Result.Done => ExitCode.Done,
+            Result.Done or Result.Unconfirmed => ExitCode.Done,
             Result.Undone => ExitCode.Failed,
             Result.Stuck => ExitCode.Stuck,
             _ => ExitCode.Pending,

@@ -38,6 +38,8 @@ public static class CommandLine
             BootCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),
+            ConfirmCommand.Create(session),
+            ConfirmCommand.CreateAwait(session),
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
             CaptureCommand.Create(session),

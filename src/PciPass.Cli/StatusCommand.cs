@@ -34,7 +34,7 @@ static class StatusCommand
             WriteAway(session, snapshot, away);
         WriteNextStart(session.Terminal.Output, snapshot);
         foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
-            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
+            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: {(open.State == "unconfirmed" ? "pcipass confirm     keeps it, else it is undone" : "pcipass recover     ends it")}");
         return ExitCode.Done;
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 
 namespace PciPass.Core;
 
@@ -42,6 +43,24 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 
     /// <summary>Whether no more than the header was read: an ordinary user gets 64 bytes, and no capability is known.</summary>
     public bool IsHeaderOnly => bytes.Length <= 64;
+
+    /// <summary>The addresses in its BARs of 64 bits (PCI Local Bus 3.0, 6.2.5.1): a guest can have them above 4 GiB, the others not.</summary>
+    public ImmutableArray<ulong> WideBars
+    {
+        get
+        {
+            const int First = 0x10, End = 0x28;
+            var wide = ImmutableArray<ulong>.Empty;
+            for (var at = First; HeaderType == 0 && at < End; at += 4)
+            {
+                var low = DoubleWord(at);
+                // Memory, and 64 bits: the next register is the upper half.
+                if ((low & 7) == 4 && at + 4 < End)
+                    wide = wide.Add((low & ~0xfu) | ((ulong)DoubleWord(at += 4) << 32));
+            }
+            return wide;
+        }
+    }
 
     /// <summary>The number of the bus right below a bridge (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.3); 0 for what is no bridge.</summary>
     public byte SecondaryBus => HeaderType == 1 ? Byte(0x19) : (byte)0;
@@ -87,6 +106,8 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
 
     ushort Word(int at) => at + 2 <= bytes.Length ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]) : (ushort)0;
+
+    uint DoubleWord(int at) => at + 4 <= bytes.Length ? BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]) : 0;
 
     int? FindCapability(byte id)
     {

@@ -71,6 +71,9 @@ public sealed record HostSnapshot
     public ImmutableDictionary<string, PciAddress> Names { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
 
     public ImmutableArray<HostUse> Uses { get; init; } = [];
+
+    /// <summary>What is configured on the functions' network interfaces; read where a rollback may have to set it up again.</summary>
+    public ImmutableArray<FunctionInterface> Interfaces { get; init; } = [];
     public ImmutableArray<Guest> Guests { get; init; } = [];
     public ImmutableArray<Attachment> Attachments { get; init; } = [];
     public ImmutableArray<ConfiguredClaim> Claims { get; init; } = [];

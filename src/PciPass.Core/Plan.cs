@@ -47,6 +47,9 @@ public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, Gu
     /// <summary>Names of the functions for people, for the files that are written.</summary>
     public ImmutableDictionary<PciAddress, string> NamesForPeople { get; init; } = ImmutableDictionary<PciAddress, string>.Empty;
 
+    /// <summary>For hide and attach: all is undone again unless it is confirmed within this time of its beginning; null where it holds at once.</summary>
+    public TimeSpan? RollbackAfter { get; init; }
+
     public bool IsNow => Scope.HasFlag(Scope.Now);
     public bool IsBoot => Scope.HasFlag(Scope.Boot);
     public string VerbName => Verb.ToString().ToLowerInvariant();

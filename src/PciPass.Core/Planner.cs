@@ -23,7 +23,7 @@ public static class Planner
                 if (request.IsNow)
                 {
                     foreach (var function in Functions(host, request))
-                        Hide(host, function, steps);
+                        Hide(host, request, function, steps);
                 }
                 if (request.IsBoot)
                     steps.AddRange(BootPlanner.Plan(host, request).Steps);
@@ -31,7 +31,7 @@ public static class Planner
             case Verb.Attach:
                 // All are hidden before the first is plugged: a failure then has not yet reached the guest.
                 foreach (var function in Functions(host, request))
-                    Hide(host, function, steps);
+                    Hide(host, request, function, steps);
                 var guest = host.FindGuest(request.Guest!.Value)!;
                 foreach (var function in Functions(host, request))
                     steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
@@ -75,10 +75,13 @@ public static class Planner
     /// The native driver goes first, then the override changes, then the holder (pciback, vfio-pci) comes. The other way round cannot be
     /// undone step by step: with the override on the holder, binding the native driver again is ENODEV.
     /// </summary>
-    static void Hide(HostSnapshot host, PciFunction function, ImmutableArray<Step>.Builder steps)
+    static void Hide(HostSnapshot host, Request request, PciFunction function, ImmutableArray<Step>.Builder steps)
     {
         if (host.IsHeld(function))
             return;
+        // What a rollback has to set up again is written down, and taken down in an orderly way.
+        if (request.RollbackAfter is not null)
+            steps.AddRange(host.Interfaces.Where(each => each.Address == function.Address && !each.Settings.IsEmpty).Select(each => new SetNetwork(each.Address, each.Name, each.Settings, null)));
         var now = function.DriverOverride;
         if (function.Driver is DriverName driver)
         {

@@ -22,6 +22,9 @@ public abstract record Step
     /// <summary>The act in words, for people.</summary>
     public abstract string Sentence { get; }
 
+    /// <summary>The contents that <see cref="Text"/> names: they stand in the journal as well.</summary>
+    public virtual IEnumerable<FileContent> Contents => [];
+
     public sealed override string ToString() => Text;
 
     /// <param name="line">The text form.</param>
@@ -30,6 +33,9 @@ public abstract record Step
     public static Step Parse(string line, IReadOnlyDictionary<string, FileContent>? contents = null)
     {
         var words = line.Split(' ');
+        if (words is ["network", var function, var name, var was, "->", var will] && PciAddress.TryParse(function, out var owner) && (was == "-") != (will == "-")
+            && SetNetwork.IsName(name))
+            return new SetNetwork(owner, name, Settings(was), Settings(will));
         if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
             return new EditFile(path, Content(before), Content(after));
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
@@ -56,6 +62,8 @@ public abstract record Step
 
         FileContent? Content(string word) => word == "-" ? null
             : contents?.GetValueOrDefault(word) ?? throw new FormatException($"the content {word} of a file is not there");
+
+        NetworkSettings? Settings(string word) => Content(word) is FileContent content ? NetworkSettings.Parse(content.Text) : null;
 
         static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
 
@@ -91,6 +99,7 @@ public sealed record EditFile(string Path, FileContent? From, FileContent? To) :
     public override string Target => Path;
     public override Step Reverse() => new EditFile(Path, To, From);
     public override string Text => $"edit {Path} {From?.Name ?? "-"} -> {To?.Name ?? "-"}";
+    public override IEnumerable<FileContent> Contents => ((FileContent?[])[From, To]).OfType<FileContent>();
     public override string Sentence => To is null ? $"remove {Path}" : From is null ? $"write {Path}" : $"change {Path}";
 }
 
@@ -124,6 +133,27 @@ public sealed record SetAssignable(PciAddress Address, bool Assignable) : Functi
     public override string Sentence => Assignable
         ? $"bind {Address} to pciback, ready for a guest"
         : $"take {Address} from pciback and give it back to dom0";
+}
+
+/// <summary>
+/// Takes down what is configured on a network interface of a function, or sets it up again: with the driver it would all be gone, and
+/// nobody knew it any more. Exactly one of the two is null: a bare interface, switched off.
+/// </summary>
+/// <param name="Address">The function.</param>
+/// <param name="Name">The interface's name; one that comes back under another is found below the function.</param>
+/// <param name="From">What is configured; null for nothing.</param>
+/// <param name="To">What will be.</param>
+public sealed record SetNetwork(PciAddress Address, string Name, NetworkSettings? From, NetworkSettings? To) : FunctionStep(Address)
+{
+    public override Step Reverse() => new SetNetwork(Address, Name, To, From);
+    public override IEnumerable<FileContent> Contents => ((NetworkSettings?[])[From, To]).OfType<NetworkSettings>().Select(settings => new FileContent(settings.Text));
+    public override string Text => $"network {Address} {Name} {Word(From)} -> {Word(To)}";
+    public override string Sentence => To is null ? $"take down the network of {Name} ({Address})" : $"set up the network of {Name} ({Address}) again: {string.Join(", ", To.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries))}";
+
+    /// <summary>What the kernel takes as an interface's name (dev_valid_name in net/core/dev.c); it becomes part of a path.</summary>
+    public static bool IsName(string name) => name.Length is > 0 and < 16 && name is not ("." or "..") && !name.Any(letter => letter is '/' or ':' || char.IsWhiteSpace(letter) || char.IsControl(letter));
+
+    static string Word(NetworkSettings? settings) => settings is null ? "-" : new FileContent(settings.Text).Name;
 }
 
 /// <summary>

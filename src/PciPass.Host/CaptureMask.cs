@@ -14,6 +14,7 @@ static partial class CaptureMask
     {
         if (path.EndsWith("/config", StringComparison.Ordinal) && path.StartsWith("/sys/", StringComparison.Ordinal))
             return ConfigSpace.WithoutSerialNumber(content);
+        // Tables and variables of the firmware are no text.
         if (path.StartsWith("/sys/firmware/", StringComparison.Ordinal))
             return content;
         var text = Encoding.UTF8.GetString(content);
@@ -21,7 +22,8 @@ static partial class CaptureMask
             text = string.Join('\0', text.Split('\0').Where(entry => entry.StartsWith("SSH_CONNECTION=", StringComparison.Ordinal)));
         else if (path.StartsWith("/run/udev/data/", StringComparison.Ordinal))
             text = string.Join('\n', text.Split('\n').Where(line => line.StartsWith("E:ID_FS_TYPE=", StringComparison.Ordinal) || line.StartsWith("E:ID_FS_LABEL=", StringComparison.Ordinal)
-                || line.StartsWith("E:ID_PART_TABLE_TYPE=", StringComparison.Ordinal)));
+                || line.StartsWith("E:ID_PART_TABLE_TYPE=", StringComparison.Ordinal) || line.StartsWith("E:ID_PART_ENTRY_TYPE=", StringComparison.Ordinal)
+                || line.StartsWith("E:ID_PART_ENTRY_UUID=", StringComparison.Ordinal)));
         else if (path.StartsWith("/proc/", StringComparison.Ordinal) && path.EndsWith("/cmdline", StringComparison.Ordinal) && path != "/proc/cmdline")
             text = QemuCommandLine.Excerpt(text);
         else if (path == "/proc/bus/input/devices")

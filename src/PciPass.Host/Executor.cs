@@ -16,6 +16,9 @@ public enum Result
 
     /// <summary>The guest has been asked to let go and has not yet.</summary>
     Pending,
+
+    /// <summary>Every step is done, and all of it will be undone unless it is confirmed in time.</summary>
+    Unconfirmed,
 }
 
 /// <summary>What came of an operation.</summary>
@@ -34,6 +37,9 @@ public sealed record Outcome(Result Result, Operation Operation, IReadOnlyList<s
 /// <param name="tell">Called before each act; the mark says whether it is done or undone.</param>
 public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null)
 {
+    /// <summary>The command that waits until an operation is confirmed, and undoes it when its time is up.</summary>
+    public const string AwaitConfirmation = "await-confirmation";
+
     readonly StepRunner runner = new(host);
 
     /// <summary>Carries out a plan that was made from this snapshot.</summary>
@@ -54,6 +60,16 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
                 open.Note(Mark.Failed, number, failure.Message);
                 return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
             }
+        }
+        try
+        {
+            // Who undoes it must be there before there is anything to undo: the first act may cut this process off.
+            if (plan.Request.RollbackAfter is not null)
+                host.StartDetached(AwaitConfirmation, $"{open.Record.Number}");
+        }
+        catch (HostFailure failure)
+        {
+            return GoBack(open, [$"could not start what would undo it: {failure.Message}"]);
         }
         return GoOn(open);
     }
@@ -77,6 +93,14 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         var open = journal.Reopen(operation);
         var waited = operation.Marks.LastOrDefault() is { Mark: Mark.Pending };
         return waited && !operation.IsGoingBack ? GoOn(open) : GoBack(open, []);
+    }
+
+    /// <summary>Closes an operation that waits for its confirmation: it holds from here on.</summary>
+    public Outcome Confirm(Operation operation)
+    {
+        var open = journal.Reopen(operation);
+        open.End(Ending.Done);
+        return new Outcome(Result.Done, open.Record, [], []);
     }
 
     Outcome GoOn(OpenOperation open)
@@ -103,6 +127,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
                 return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
             }
         }
+        if (open.Record.UndoAt is not null)
+            return new Outcome(Result.Unconfirmed, open.Record, [], []);
         try
         {
             open.End(Ending.Done);
@@ -266,7 +292,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     bool IsFurtherBack(Operation operation, int number)
     {
         var step = operation.Steps[number];
-        return operation.Steps.Take(number).Any(earlier => earlier is not SetSlot && earlier.Target == step.Target && Kind(earlier) == Kind(step)
+        return operation.Steps.Take(number).Any(earlier => earlier is not (SetSlot or SetNetwork) && earlier.Target == step.Target && Kind(earlier) == Kind(step)
             && runner.Observe(earlier).Position == Position.From);
     }
 

@@ -41,6 +41,7 @@ static class FunctionReader
         var ids = answers ? config.Ids : new PciIds(Attribute("vendor"), Attribute("device"), Attribute("subsystem_vendor"), Attribute("subsystem_device"));
         var (path, parent) = ReadPath(link);
         var headerType = answers ? config.HeaderType : (byte)0;
+        var display = (answers ? config.Class : ClassAttribute()).Base == 0x03;
         var pin = physical is null ? config.InterruptPin : (byte)0;
         return new PciFunction
         {
@@ -57,6 +58,9 @@ static class FunctionReader
             AccessControl = config.AccessControl,
             Resets = headerType == 0 ? Resets(files, folder, config.OwnResets) : null,
             UsesPhantomFunctions = config.UsesPhantomFunctions,
+            WideBars = physical is null ? config.WideBars : [],
+            Rom = display ? Rom(files.ReadText($"{folder}/resource")) : RomState.Unknown,
+            IsSwitchedOff = display && files.ReadText($"{folder}/power_state") == "D3cold",
             HasMessageInterrupts = config.HasMessageInterrupts,
             InterruptPin = pin,
             Irq = pin != 0 && int.TryParse(files.ReadText($"{folder}/irq"), NumberStyles.None, CultureInfo.InvariantCulture, out var irq) ? irq : 0,
@@ -79,6 +83,20 @@ static class FunctionReader
 
         uint Hex(string name) => files.ReadText($"{folder}/{name}") is string text && text.StartsWith("0x", StringComparison.Ordinal)
             && uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : 0;
+    }
+
+    /// <summary>The seventh line of <c>resource</c> is the ROM's: start, end and flags (Documentation/ABI/testing/sysfs-bus-pci, include/linux/ioport.h).</summary>
+    static RomState Rom(string? resource)
+    {
+        const ulong Shadow = 2 /* IORESOURCE_ROM_SHADOW */, LegacyPlace = 0xc0000;
+        if (resource is null)
+            return RomState.Unknown;
+        if (resource.Split('\n') is not [_, _, _, _, _, _, var line, ..] || line.Split(' ') is not [var start, _, var flags] || Number(start) is not (> 0 and var place))
+            return RomState.Absent;
+        return place == LegacyPlace || ((Number(flags) ?? 0) & Shadow) != 0 ? RomState.Shadow : RomState.Present;
+
+        static ulong? Number(string word) => word.StartsWith("0x", StringComparison.Ordinal)
+            && ulong.TryParse(word.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : null;
     }
 
     /// <summary>Linux has told the ways since 5.15 and, where there are none, shows no such file; before, it told only whether there are any (<c>reset</c>).</summary>

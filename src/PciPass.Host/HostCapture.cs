@@ -37,6 +37,14 @@ public sealed class HostCapture : HostSystem
         return dump;
     }
 
+    public override IReadOnlyList<ForeignLink> ForeignLinks(string space)
+    {
+        var links = host.ForeignLinks(space);
+        if (links.Count > 0)
+            tree.Put(RecordedHost.ForeignLinksOf(space), string.Concat(links.Select(link => $"{link.LowerIndex} {(link.Kind.Length > 0 ? link.Kind : "-")} {link.Name}\n")));
+        return links;
+    }
+
     /// <summary>Looks at the host once, and writes what was read as a tar.</summary>
     /// <param name="host">The host.</param>
     /// <param name="output">Where the tar goes.</param>

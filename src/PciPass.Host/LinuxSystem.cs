@@ -3,6 +3,8 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using PciPass.Core;
+using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
@@ -79,6 +81,10 @@ public sealed class LinuxSystem : HostSystem, IDisposable
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
     }
 
+    public override void StartDetached(params IReadOnlyList<string> arguments) => DetachedProcess.Start(AttributeProcess.ThisProgram, arguments);
+
+    public override void Wait(TimeSpan time) => Thread.Sleep(time);
+
     public override ByteChannel? ConnectXenstore() =>
         DescriptorChannel.ConnectSocket("/run/xenstored/socket")
         ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")
@@ -86,18 +92,48 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 
     public override ByteChannel? ConnectSocket(string path) => DescriptorChannel.ConnectSocket(path);
 
-    public override byte[] DumpAddresses()
+    public override byte[] DumpAddresses() => Dump(22 /* RTM_GETADDR */);
+
+    public override IReadOnlyList<ForeignLink> ForeignLinks(string space)
     {
-        const ushort GetAddress = 22 /* RTM_GETADDR */, RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;
-        const string Name = "the kernel's table of addresses";
+        const int NetworkNamespace = 0x40000000; /* CLONE_NEWNET */
+        byte[] dump = [];
+        // A namespace is a thread's: this one enters it and never comes back.
+        var visitor = new Thread(() =>
+        {
+            var descriptor = Libc.Open(space, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+            if (descriptor < 0)
+                return;
+            var result = Libc.EnterNamespace(descriptor, NetworkNamespace);
+            _ = Libc.Close(descriptor);
+            try
+            {
+                dump = result == 0 ? Dump(18 /* RTM_GETLINK */) : [];
+            }
+            catch (HostFailure)
+            {
+                // It ended meanwhile.
+            }
+        });
+        visitor.Start();
+        visitor.Join();
+        return [.. NetworkTables.ParseForeignLinks(dump)];
+    }
+
+    /// <summary>Asks the kernel for one of its network tables, as it is in this thread's namespace (rtnetlink(7)).</summary>
+    static byte[] Dump(ushort what)
+    {
+        const ushort RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;
+        const string Name = "the kernel's network tables";
         var descriptor = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
         if (descriptor < 0)
             throw new HostFailure("open", Name, Libc.LastError);
         using var channel = new DescriptorChannel(descriptor, Name);
-        Span<byte> request = stackalloc byte[24];
+        // A header, and room for the longest of the messages' own, all zero: every family.
+        Span<byte> request = stackalloc byte[32];
         request.Clear();
         BinaryPrimitives.WriteInt32LittleEndian(request, request.Length);
-        BinaryPrimitives.WriteUInt16LittleEndian(request[4..], GetAddress);
+        BinaryPrimitives.WriteUInt16LittleEndian(request[4..], what);
         BinaryPrimitives.WriteUInt16LittleEndian(request[6..], RequestDump);
         channel.Write(request);
 

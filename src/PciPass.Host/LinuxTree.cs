@@ -78,6 +78,9 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => attributes.Read(path, deadline);
 
+    // The driver may hang with the disk's lock held: then the child does.
+    public override bool IsHeld(string path, TimeSpan deadline) => attributes.IsHeld(path, deadline);
+
     public override void MakeDirectory(string path) => MakeDirectory(path, 0b111_000_000);
 
     static void MakeDirectory(string path, int mode)

@@ -42,6 +42,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(10);
 
     readonly FileEditor files = new(host.Files);
+    readonly NetworkRunner network = new(host);
     bool? hasQuarantine;
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
@@ -51,6 +52,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     public Observation Observe(Step step) => step switch
     {
         EditFile edit => files.Observe(edit),
+        SetNetwork set => network.Observe(set),
         Rebind rebind => Compare(DriverOf(rebind.Address), rebind.From, rebind.To, "driver"),
         SetDriverOverride set => Compare(OverrideOf(set.Address), set.From, set.To, "driver_override"),
         SetAssignable assignable => ObserveAssignable(assignable),
@@ -73,6 +75,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
         {
             case EditFile edit:
                 files.Act(edit);
+                break;
+            case SetNetwork set:
+                network.Act(set);
                 break;
             case Rebind { To: null } rebind:
                 Write($"{Drivers}/{rebind.From}/unbind", $"{rebind.Address}");

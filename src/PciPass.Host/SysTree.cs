@@ -38,6 +38,12 @@ public abstract class SysTree
     /// <returns>The text without its last line's end; null when there is no such attribute.</returns>
     public abstract string? ReadAttribute(string path, TimeSpan deadline);
 
+    /// <summary>
+    /// Whether a block device cannot be had for oneself alone, since something holds it so: a mount in whatever namespace, swap, a volume, a
+    /// pool (open(2), O_EXCL). False where that cannot be asked, and after the deadline.
+    /// </summary>
+    public virtual bool IsHeld(string path, TimeSpan deadline) => false;
+
     /// <summary>Makes a directory of mode 0700 with its parents, and flushes each one's parent to disk; does nothing where it exists.</summary>
     public abstract void MakeDirectory(string path);
 

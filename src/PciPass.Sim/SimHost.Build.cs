@@ -252,6 +252,7 @@ public sealed partial class SimHost
         StartProcess();
         Clock.Clear();
         kernelLog.Clear();
+        detached.Clear();
         Iommu.Reset();
         Iommu.Present = iommu;
         Store.Reset();

@@ -29,6 +29,7 @@ public sealed partial class SimHost : HostSystem
     readonly List<SimQmpChannel> sockets = [];
     readonly List<QemuPlan> qemuPlans = [];
     readonly List<SimQemu> qemus = [];
+    readonly List<IReadOnlyList<string>> detached = [];
     int processNumber;
     int nextDomId = 1;
     int nextProcess = 2001;
@@ -91,6 +92,7 @@ public sealed partial class SimHost : HostSystem
     internal bool IsRoot => caller.UserId == 0;
 
     Caller caller = new(0, "root", null, 1000);
+    string? sshSession;
 
     public SimFunction? Find(PciAddress address) => Pci.Find(address);
 
@@ -141,7 +143,10 @@ public sealed partial class SimHost : HostSystem
         dead = false;
         changesLeft = operationsLeft = -1;
         crashDuring = null;
+        tree.Delete($"/proc/{caller.ProcessId}/environ");
         caller = caller with { ProcessId = caller.ProcessId + 1 };
+        if (sshSession is not null)
+            tree.Put($"/proc/{caller.ProcessId}/environ", Encoding.UTF8.GetBytes($"SSH_CONNECTION={sshSession}\0"));
     }
 
     void Abandon()
@@ -273,6 +278,7 @@ public sealed partial class SimHost : HostSystem
             "xenstore-read" or "xenstore-ls" or "xenstore-list" or "xenstore-exists" or "xenstore-write" or "xenstore-rm" when IsXen =>
                 SimStorePrograms.Start(this, program, arguments),
             "modprobe" => Modprobe(arguments),
+            "ip" => SimIp.Start(Names, arguments),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
             _ => throw new HostFailure("run", program, Errno.ENOENT),
         };
@@ -293,6 +299,24 @@ public sealed partial class SimHost : HostSystem
             if (!Clock.WaitFor(() => process.HasEnded, deadline))
                 throw new DeadlinePassed(commandLine, deadline);
         }
+    }
+
+    /// <summary>What this program has started to outlive it: the arguments of each. Whoever plays on runs them when their time has come.</summary>
+    public IReadOnlyList<IReadOnlyList<string>> Detached => detached;
+
+    public override void StartDetached(params IReadOnlyList<string> arguments)
+    {
+        var commandLine = $"start {string.Join(' ', arguments)}";
+        Enter(commandLine);
+        if (Faults.Check(commandLine) is > 0 and var errno)
+            throw new HostFailure("start", ProgramPath, errno);
+        Change(commandLine, () => detached.Add(arguments));
+    }
+
+    public override void Wait(TimeSpan time)
+    {
+        Enter("wait");
+        Clock.Advance(time);
     }
 
     public override ByteChannel? ConnectXenstore()
@@ -514,6 +538,14 @@ public sealed partial class SimHost : HostSystem
     {
         Enter("driver");
         (Pci.FindDriver(driver) ?? throw new ArgumentException($"no driver {driver} is loaded", nameof(driver))).ProbeError = errno;
+        return this;
+    }
+
+    /// <summary>From now on the program is run over SSH: what sshd leaves in SSH_CONNECTION (client, port, server, port).</summary>
+    public SimHost WithSshSession(string connection)
+    {
+        sshSession = connection;
+        StartProcess();
         return this;
     }
 

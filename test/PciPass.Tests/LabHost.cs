@@ -10,6 +10,13 @@ namespace PciPass.Tests;
 public abstract class LabHost(Machine description, string name, params string[] guests) : IDisposable
 {
     LabMachine? machine;
+
+    /// <summary>Kernel modules that it needs beyond those of the image.</summary>
+    protected virtual System.Collections.Immutable.ImmutableArray<string> Modules => [];
+
+    /// <summary>A script that runs once it has booted, before anything else.</summary>
+    protected virtual string Start => ":";
+
     string rest = "";
 
     /// <summary>Runs a shell script in dom0.</summary>
@@ -130,8 +137,9 @@ public abstract class LabHost(Machine description, string name, params string[] 
     {
         var program = Path.Combine(Images.Ensure().Checkout, "artifacts", "pcipass");
         Assert.True(File.Exists(program), $"{program} is missing: run ./build publish");
-        var booted = LabMachine.Boot(description with { Files = [MachineFile.FromHost(program, "/usr/bin/pcipass")] }, name);
+        var booted = LabMachine.Boot(description with { Files = [MachineFile.FromHost(program, "/usr/bin/pcipass"), .. Modules.IsEmpty ? [] : KernelModules.Of(Images.Ensure(), Modules.AsSpan())] }, name);
         machine = booted;
+        Run(Start).Exits(0);
         foreach (var guest in guests)
             Run($"xl create /etc/xen/{guest}.cfg").Exits(0);
         foreach (var guest in guests)

@@ -90,6 +90,71 @@ public abstract class PciContract
         }
     }
 
+    // ---- what is configured on a card ------------------------------------------------------------------------------------------------
+
+    string CardName => Assert.Single(Files.List($"{Devices}/{Card}/net"));
+
+    bool IsUp => (Convert.ToInt32(Files.ReadText($"{Devices}/{Card}/net/{CardName}/flags"), 16) & 1) != 0;
+
+    string[] Routes => [.. PciPass.Core.Formats.NetworkTables.ParseRoutes4(Files.ReadText("/proc/net/route")!).Where(route => route.Interface == CardName).Select(route => route.Text)];
+
+    void Ip(string arguments) => Assert.Equal("", Run("ip", arguments.Split(' ')) is { ExitCode: 0 } ? "" : arguments);
+
+    void Configure()
+    {
+        Ip($"link set dev {CardName} up");
+        Ip($"address add 192.0.2.5/24 broadcast + dev {CardName}");
+        Ip($"route add default via 192.0.2.1 metric 7 dev {CardName}");
+    }
+
+    void Unconfigure()
+    {
+        Ip($"address flush dev {CardName}");
+        Ip($"link set dev {CardName} down");
+    }
+
+    [Fact]
+    public void An_address_brings_its_networks_route_and_a_gateway_can_be_named_then() => WithCard(() =>
+    {
+        Configure();
+        Assert.Equal(["192.0.2.0/24", "default via 192.0.2.1 metric 7"], Routes.Order(StringComparer.Ordinal));
+        Assert.NotEqual(0, Run("ip", "address", "add", "192.0.2.5/24", "broadcast", "+", "dev", CardName).ExitCode);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void A_route_needs_an_interface_that_is_on_and_a_gateway_within_reach() => WithCard(() =>
+    {
+        Assert.NotEqual(0, Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", CardName).ExitCode);
+        Ip($"link set dev {CardName} up");
+        Assert.NotEqual(0, Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", CardName).ExitCode);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void An_interface_that_is_switched_off_loses_its_routes_and_keeps_its_address() => WithCard(() =>
+    {
+        Configure();
+        Ip($"link set dev {CardName} down");
+        Assert.Empty(Routes);
+        Ip($"link set dev {CardName} up");
+        Assert.Equal(["192.0.2.0/24"], Routes);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void What_was_configured_on_a_card_is_gone_when_it_comes_back_with_its_driver() => WithCard(() =>
+    {
+        Configure();
+        Unbind(Card);
+        Write($"{Drivers}/e1000e/bind", Card);
+        Assert.False(IsUp);
+        Assert.Empty(Routes);
+        Ip($"link set dev {CardName} up");
+        Assert.Empty(Routes);
+        Unconfigure();
+    });
+
     // ---- the tree ----------------------------------------------------------------------------------------------------------------
 
     [Fact]

@@ -6,6 +6,8 @@ public sealed class AttachedElsewhere : Rule
     public override string Code => "attached";
     public override string Meaning => "A running guest has the function: it can have one owner only.";
     public override string Source => "xenstore: /local/domain/0/backend/pci/DOMID/0/dev-N. pciback lets a function be taken while a guest uses it and only logs that.";
+    public override string Remedy => "Detach it from that guest first.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class GuestNotPrepared : Rule
     public override string Code => "guest-not-prepared";
     public override string Meaning => "The guest was started without passthrough: Xen gave it no place in the IOMMU, and cannot do so later.";
     public override string Source => "xl.cfg(5), passthrough; xl then ends with \"xc_assign_device failed: Operation not supported\" (seen in the lab). Read from libxl's record of the guest, /var/lib/xen/userdata-d.DOMID.UUID.libxl-json.";
+    public override string Remedy => "Set passthrough=\"enabled\" in its configuration and start it again.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

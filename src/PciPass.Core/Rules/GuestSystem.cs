@@ -6,6 +6,8 @@ public sealed class GuestSystem : Rule
     public override string Code => "guest-system";
     public override string Meaning => "Which system runs inside a guest is not known from outside, so what it needs and supports is not checked.";
     public override string Source => "Red Hat's guides: passthrough to fully virtualised guests from RHEL 5.4 on, none to PV guests of RHEL 6; Linux: drivers/pci/xen-pcifront.c (xen-pcifront in the guest).";
+    public override string Remedy => "See pcipass' guest side.";
+    public override Weights Weights => Weights.Note;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

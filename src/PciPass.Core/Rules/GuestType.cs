@@ -6,6 +6,8 @@ public sealed class GuestType : Rule
     public override string Code => "guest-type";
     public override string Meaning => "Xen passes functions to PV and HVM guests only.";
     public override string Source => "Xen's SUPPORT statement; a PVH guest has neither pcifront nor a device model.";
+    public override string Remedy => "Make it a PV or an HVM guest and start it again.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

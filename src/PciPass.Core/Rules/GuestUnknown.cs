@@ -6,6 +6,8 @@ public sealed class GuestUnknown : Rule
     public override string Code => "guest-unknown";
     public override string Meaning => "No guest of this name is running.";
     public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name.";
+    public override string Remedy => "Start the guest.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class NotAttached : Rule
     public override string Code => "not-attached";
     public override string Meaning => "The guest does not have the function.";
     public override string Source => "xenstore: /local/domain/0/backend/pci/DOMID/0/dev-N.";
+    public override string Remedy => "pcipass status shows who has what.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -12,6 +12,12 @@ public abstract class Rule
     /// <summary>Why the rule exists, and where that can be read.</summary>
     public abstract string Source { get; }
 
+    /// <summary>What helps against it, in general; each finding says it for its own case.</summary>
+    public abstract string Remedy { get; }
+
+    /// <summary>How much its findings can weigh.</summary>
+    public abstract Weights Weights { get; }
+
     /// <summary>What it finds; nothing when it does not apply to this verb.</summary>
     public abstract IEnumerable<Finding> Check(HostSnapshot host, Request request);
 
