@@ -292,7 +292,7 @@ public class PlannerTests
         var host = HostText.Parse($"{Card}\nguest web1 3 hvm\nbar 0000:09:00.0 e0000000 efffffff");
         var wide = host.Functions.Values.Single() with { WideBars = [0xe0000000] };
         host = host with { Functions = host.Functions.SetItem(wide.Address, wide) };
-        Assert.DoesNotContain(Planner.Plan(host, new Request(Verb.Attach, [wide.Address], GuestName.Parse("web1"), [])).Findings, finding => finding.Code == "guest-mmio-hole");
+        Assert.DoesNotContain(Planner.Plan(host, new Request(Verb.Attach, [wide.Address], GuestReference.Parse("web1"), [])).Findings, finding => finding.Code == "guest-mmio-hole");
     }
 
     [Fact]

@@ -17,13 +17,13 @@ public sealed class GuestMemoryHole : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestName name } || host.FindGuest(name) is not { Type: Core.GuestType.Hvm } guest)
+        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not { Type: Core.GuestType.Hvm, Start.Toolstack: Toolstack.Xen } guest)
             yield break;
-        var functions = Named(host, request).Concat(host.Attachments.Where(attachment => attachment.DomId == guest.DomId).Select(attachment => host.Find(attachment.Address)).OfType<PciFunction>());
+        var functions = Named(host, request).Concat(host.Attachments.Where(attachment => attachment.Guest == guest.Start).Select(attachment => host.Find(attachment.Address)).OfType<PciFunction>());
         var needed = functions.DistinctBy(function => function.Address).SelectMany(function => host.RangesOf(function.Address).Where(range => !range.IsPort && !function.WideBars.Contains(range.Start)))
             .Aggregate(0UL, (sum, range) => sum + range.Size);
         if (needed > Hole - Emulated)
             yield return Warn(name, $"guest {name} may have no room for the BARs", $"those that must lie below 4 GiB need {needed >> 20} MiB, and the hole there has {Hole >> 20} MiB by default",
-                $"set mmio_hole={Math.Max(256, (needed >> 20) + 256)} in the configuration of {name} and start it again");
+                $"set mmio_hole={Math.Max(256, (needed >> 20) + 256)} in the configuration of {guest.Name} and start it again");
     }
 }
