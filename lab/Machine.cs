@@ -166,8 +166,7 @@ public sealed record Machine
     /// <summary>The modules that <see cref="Stacks"/> has beyond the image's.</summary>
     public static readonly ImmutableArray<string> StackModules =
     [
-        "dm-crypt", "xts", "ecb", "crypto_null", "dm-snapshot", "dm-multipath", "raid0", "btrfs", "usb-storage", "sd_mod", "ahci", "usbhid", "hid-generic", "veth", "team", "team_mode_roundrobin",
-        "openvswitch", "vrf", "ipvlan", "i6300esb", "overlay", "bochs", "cryptd", "aesni-intel", "bcache",
+        "dm-crypt", "dm-snapshot", "usb-storage", "sd_mod", "ahci", "usbhid", "hid-generic", "ipvlan", "i6300esb", "overlay",
     ];
 
     /// <summary>QEMU's arguments for the machine itself, without its images, disks and serial ports.</summary>
