@@ -7,7 +7,7 @@ namespace PciPass.Lab;
 /// Writes a cpio archive in the "newc" format, the one that Linux unpacks at boot (Documentation/driver-api/early-userspace/buffer-format.rst).
 /// Linux takes several of them one behind the other; a later file replaces an earlier one.
 /// </summary>
-static class CpioArchive
+public static class CpioArchive
 {
     const int Folder = 0x4000;
     const int Regular = 0x8000;

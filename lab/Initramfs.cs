@@ -9,6 +9,9 @@ public enum Initramfs
     /// <summary>By initramfs-tools, with pcipass' part installed and nothing to hide.</summary>
     Without,
 
+    /// <summary>By initramfs-tools, without pcipass: lines of modprobe's alone hide a card (by an install line) and the disk (by a softdep line).</summary>
+    Modprobe,
+
     /// <summary>By dracut, with pcipass' part.</summary>
     Dracut,
 }

@@ -16,7 +16,7 @@ static class ImageFollower
         if (edits.Length == 0 || outcome.Result != Result.Done)
             return code;
         var images = new BootImages(session.Host);
-        var generators = images.Generators().Where(generator => images.HasPart(generator) || edits.Any(edit => BootPart.FilesOf(generator, "").Any(file => file.Path == edit.Path))).ToArray();
+        var generators = images.Generators().Where(generator => images.HasPart(generator) || edits.Any(edit => edit.Path.StartsWith("/etc/modprobe", StringComparison.Ordinal) || BootPart.FilesOf(generator, "").Any(file => file.Path == edit.Path))).ToArray();
         foreach (var generator in generators)
         {
             if (session.Host.Root is string root)
@@ -41,9 +41,14 @@ static class ImageFollower
         return code;
     }
 
-    /// <summary>GRUB's menu is made of its settings.</summary>
+    /// <summary>GRUB's menu is made of its settings; what is made of /etc/kernel/cmdline is told, since it depends on how the system was set up.</summary>
     static int FollowBootLoader(Session session, Outcome outcome, bool json)
     {
+        if (outcome.Result == Result.Done && outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path == BootFiles.KernelInstall))
+        {
+            var command = session.Host.Files.Exists("/usr/sbin/proxmox-boot-tool") ? "proxmox-boot-tool refresh" : "kernel-install add-all";
+            session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  {BootFiles.KernelInstall} counts from the next kernel on that is installed: {(session.Host.Root is string folder ? $"chroot {folder} " : "")}{command}     makes the entries anew");
+        }
         if (outcome.Result != Result.Done || !outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path.StartsWith(BootFiles.Grub, StringComparison.Ordinal)))
             return ExitCode.Done;
         var images = new BootImages(session.Host);

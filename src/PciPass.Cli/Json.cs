@@ -75,6 +75,16 @@ sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonN
 
 sealed record JsonNextStart(string Address, bool HiddenNow, bool Hidden, string Why);
 
+sealed record JsonVerify(JsonEntry? Start, JsonImage? Initramfs, JsonForecast[] Functions, JsonBootLine[] Lines, JsonFinding[] Findings);
+
+sealed record JsonEntry(string Title, string Place, string How, string Kernel, bool? Xen, string KernelLine);
+
+sealed record JsonImage(string Path, string Generator, string Compression, bool Read, bool HoldsPcipass);
+
+sealed record JsonForecast(string Address, string? Driver, string? NextDriver, bool Hidden, bool Certain, string Why);
+
+sealed record JsonBootLine(string Place, string Text, string Does);
+
 sealed record JsonUnfinished(int Operation, string Verb, string State);
 
 sealed record JsonHistory(JsonOperation[] Operations);
@@ -92,6 +102,7 @@ sealed record JsonStep(string Step, string State, string? Message);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
 [JsonSerializable(typeof(JsonList))]
+[JsonSerializable(typeof(JsonVerify))]
 [JsonSerializable(typeof(JsonFunction))]
 [JsonSerializable(typeof(JsonPlan))]
 [JsonSerializable(typeof(JsonOutcome))]

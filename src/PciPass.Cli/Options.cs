@@ -9,7 +9,7 @@ static class Options
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text (described in docs/json.md)." };
 
     /// <summary>The commands that can be meant for a system that does not run.</summary>
-    public static readonly string[] ForImages = ["hide", "unhide", "status", "install", "uninstall"];
+    public static readonly string[] ForImages = ["hide", "unhide", "status", "install", "uninstall", "verify"];
 
     public static Option<string> Root() => new("--root")
     {

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using PciPass.Core;
+using PciPass.Host;
 
 namespace PciPass.Cli;
 
@@ -20,11 +22,13 @@ static class StatusCommand
         var away = snapshot.Functions.Values.Where(function => snapshot.IsHeld(function)
             || snapshot.Taken.Any(taken => taken.Address == function.Address)
             || snapshot.Unfinished.Any(unfinished => unfinished.Address == function.Address)).ToArray();
+        var forecast = BootForecast.Of(snapshot, BootSetupReader.Read(session.Host));
+        var nextStarts = NextStart.Of(snapshot, forecast);
         if (json)
         {
             Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
                 [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))],
-                [.. NextStart.Of(snapshot).Select(next => new JsonNextStart(next.Address.ToString(), next.IsHiddenNow, next.WillBeHidden, next.Why))],
+                [.. nextStarts.Select(next => new JsonNextStart(next.Address.ToString(), next.IsHiddenNow, next.WillBeHidden, next.Why))],
                 [.. snapshot.Devices.Errors.Select(error => error.ToString())]));
             return ExitCode.Done;
         }
@@ -32,7 +36,9 @@ static class StatusCommand
             session.Terminal.Output.WriteLine("no function is away from the host");
         else
             WriteAway(session, snapshot, away);
-        WriteNextStart(session.Terminal.Output, snapshot);
+        WriteNextStart(session.Terminal.Output, snapshot, nextStarts);
+        if (forecast.IsKnown && forecast.Findings.Count(finding => finding.Severity == Severity.Refuse) is > 0 and var wrong)
+            session.Terminal.Output.WriteLine($"{wrong} {(wrong == 1 ? "thing contradicts" : "things contradict")} what is wished at the next start: pcipass boot verify     tells");
         foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
             session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: {(open.State == "unconfirmed" ? "pcipass confirm     keeps it, else it is undone" : "pcipass recover     ends it")}");
         return ExitCode.Done;
@@ -58,9 +64,8 @@ static class StatusCommand
     }
 
     /// <summary>What is configured against what runs.</summary>
-    static void WriteNextStart(TextWriter output, HostSnapshot snapshot)
+    static void WriteNextStart(TextWriter output, HostSnapshot snapshot, ImmutableArray<NextStart> all)
     {
-        var all = NextStart.Of(snapshot);
         if (all.IsEmpty && snapshot.Devices.Errors.IsEmpty)
             return;
         output.WriteLine();

@@ -23,15 +23,14 @@ static class BootPlanner
                 var native = host.Taken.FirstOrDefault(taken => taken.Address == address)?.Driver ?? function.Driver;
                 files = Hide(files, kept, function with { Driver = native }, problems);
             }
-            else if (request.Verb == Verb.Unhide && host.Devices.Find(address) is KeptFunction kept)
+            else if (request.Verb == Verb.Unhide)
             {
-                devices = DeviceList.Parse(devices.Without(address));
-                files = kept.Method switch
-                {
-                    HideMethod.Modprobe => ModprobeWay.Unhide(files, address, problems),
-                    HideMethod.Cmdline => CmdlineWay.Unhide(files, address, problems),
-                    _ => files,
-                };
+                devices = DeviceList.Parse(host.Devices.Find(address) is null ? devices.Content : devices.Without(address));
+                // Also out of a list that somebody wrote by hand: what is asked for is that it is no longer hidden.
+                if (ModprobeWay.Lists(files, address))
+                    files = ModprobeWay.Unhide(files, address, problems);
+                if (CmdlineWay.Lists(files, address))
+                    files = CmdlineWay.Unhide(files, address, problems);
             }
         }
         var steps = ImmutableArray.CreateBuilder<Step>();
@@ -47,6 +46,9 @@ static class BootPlanner
         }
     }
 
+    /// <summary>Whether a list of the kernel's hides a function, whoever wrote it.</summary>
+    public static bool IsListed(BootFiles files, PciAddress address) => ModprobeWay.Lists(files, address) || CmdlineWay.Lists(files, address);
+
     static BootFiles Hide(BootFiles files, KeptFunction kept, PciFunction function, List<BootProblem> problems)
     {
         if (kept.Method == HideMethod.Initramfs)
@@ -56,6 +58,6 @@ static class BootPlanner
             problems.Add(new BootProblem("vfio-pci's own list goes by ids, and takes every card of the same kind", "leave out --method: pcipass' part of the initramfs goes by identity"));
             return files;
         }
-        return kept.Method == HideMethod.Modprobe ? ModprobeWay.Hide(files, function, problems) : CmdlineWay.Hide(files, function.Address, problems);
+        return kept.Method == HideMethod.Modprobe ? ModprobeWay.Hide(files, function, problems) : CmdlineWay.Hide(files, function, problems);
     }
 }

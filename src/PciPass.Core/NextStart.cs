@@ -10,7 +10,21 @@ namespace PciPass.Core;
 /// <param name="Why">Why, with the line and file.</param>
 public sealed record NextStart(PciAddress Address, bool IsHiddenNow, bool WillBeHidden, string Why)
 {
-    /// <summary>All functions that are away from the host or that a line names; in the order of their addresses.</summary>
+    /// <summary>All functions that are away from the host, that a line names, or that the next start hides; in the order of their addresses.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="forecast">What the files of the next start say of it; they know better than the list alone.</param>
+    public static ImmutableArray<NextStart> Of(HostSnapshot host, BootForecast forecast)
+    {
+        var all = Of(host);
+        if (!forecast.IsKnown)
+            return all;
+        var told = forecast.Functions.ToImmutableDictionary(each => each.Address);
+        return [.. all.Select(each => told.GetValueOrDefault(each.Address) is { } next && next.IsHidden != each.WillBeHidden ? each with { WillBeHidden = next.IsHidden, Why = next.Why } : each)
+            .Concat(forecast.Functions.Where(next => next.IsHidden && all.All(each => each.Address != next.Address)).Select(next => new NextStart(next.Address, false, true, next.Why)))
+            .OrderBy(each => each.Address)];
+    }
+
+    /// <summary>The same by the list of pcipass alone.</summary>
     public static ImmutableArray<NextStart> Of(HostSnapshot host)
     {
         var all = ImmutableArray.CreateBuilder<NextStart>();

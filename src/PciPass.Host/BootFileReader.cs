@@ -9,14 +9,16 @@ public static class BootFileReader
     {
         var read = new BootFiles { Kernels = [.. files.List("/lib/modules")] };
         Add(BootFiles.OldModprobe);
-        AddFolder("/etc/modprobe.d", ".conf");
+        foreach (var folder in BootFiles.ModprobeFolders)
+            AddFolder(folder, ".conf");
         Add(BootFiles.Grub);
         AddFolder("/etc/default/grub.d", ".cfg");
         Add(BootFiles.KernelInstall);
         AddFolder("/boot/loader/entries", ".conf");
         AddFolder("/efi/loader/entries", ".conf");
         AddFolder("/boot/efi/loader/entries", ".conf");
-        return read;
+        // A line ends with each name in modules.builtin (kbuild).
+        return read with { PcibackIsBuiltIn = read.Kernels.Length > 0 && read.Kernels.All(kernel => (files.ReadText($"/lib/modules/{kernel}/modules.builtin") ?? "").Contains("/xen-pciback.ko", StringComparison.Ordinal)) };
 
         void AddFolder(string folder, string ending)
         {

@@ -45,6 +45,14 @@ public abstract class HostSystem
     /// <summary>Lets time pass.</summary>
     public virtual void Wait(TimeSpan time) => throw new NotSupportedException("no time passes there");
 
+    /// <summary>
+    /// Lets a program found on the path make something of a stream, without a shell: the stream is its input, what it writes is read while
+    /// it runs. It is ended when it takes too long, or when nobody reads any more.
+    /// </summary>
+    /// <exception cref="HostFailure">It cannot be started, failed, or took too long.</exception>
+    public virtual void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline) =>
+        throw new HostFailure("start", program, Errno.ENOENT);
+
     /// <summary>Connects to xenstore; null where there is none.</summary>
     public abstract ByteChannel? ConnectXenstore();
 

@@ -15,6 +15,9 @@ public sealed class ImageSystem(HostSystem host, string root) : HostSystem
     public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline) =>
         throw new HostFailure($"{program} is not run for a system that does not run");
 
+    /// <summary>This host's program, which sees nothing of the system but the bytes.</summary>
+    public override void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline) => host.Filter(program, arguments, input, read, deadline);
+
     public override ByteChannel? ConnectXenstore() => null;
 
     public override byte[] DumpAddresses() => [];

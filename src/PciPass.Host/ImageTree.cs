@@ -12,6 +12,8 @@ sealed class ImageTree(SysTree inner, string root) : SysTree
 
     public override int Read(string path, Span<byte> buffer) => inner.Read(Follow(path), buffer);
 
+    public override Stream? OpenFile(string path) => inner.OpenFile(Follow(path));
+
     public override string? ReadLink(string path) => inner.ReadLink(Follow(path, followLast: false));
 
     public override IReadOnlyList<string> List(string path) => inner.List(Follow(path));

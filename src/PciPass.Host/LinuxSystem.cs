@@ -85,6 +85,52 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 
     public override void Wait(TimeSpan time) => Thread.Sleep(time);
 
+    public override void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline)
+    {
+        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        Process process;
+        try
+        {
+            process = Process.Start(start)!;
+        }
+        catch (Win32Exception error)
+        {
+            throw new HostFailure("start", program, error.NativeErrorCode);
+        }
+        using (process)
+        using (new Timer(_ => process.Kill(), null, deadline, Timeout.InfiniteTimeSpan))
+        {
+            var errors = process.StandardError.ReadToEndAsync();
+            var feeding = Task.Run(() =>
+            {
+                try
+                {
+                    using var into = process.StandardInput.BaseStream;
+                    input.CopyTo(into);
+                }
+                catch (IOException)
+                {
+                    // It ended, and says itself why.
+                }
+            });
+            try
+            {
+                read(process.StandardOutput.BaseStream);
+            }
+            finally
+            {
+                if (!process.HasExited && !process.WaitForExit(TimeSpan.FromSeconds(5)))
+                    process.Kill();
+                process.WaitForExit();
+                feeding.Wait();
+            }
+            if (process.ExitCode != 0)
+                throw new HostFailure($"{program} ended with {process.ExitCode}: {errors.Result.Trim().Split('\n')[^1]}");
+        }
+    }
+
     public override ByteChannel? ConnectXenstore() =>
         DescriptorChannel.ConnectSocket("/run/xenstored/socket")
         ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")

@@ -7,6 +7,26 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 {
     const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
 
+    public override Stream? OpenFile(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 64 * 1024);
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new HostFailure("open", path, Errno.EACCES);
+        }
+        catch (IOException error)
+        {
+            throw new HostFailure($"open {path}: {error.Message}");
+        }
+    }
+
     public override int Read(string path, Span<byte> buffer)
     {
         var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);

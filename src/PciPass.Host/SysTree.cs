@@ -16,6 +16,9 @@ public abstract class SysTree
     /// <returns>The number of bytes; -1 when there is no such file.</returns>
     public abstract int Read(string path, Span<byte> buffer);
 
+    /// <summary>A large file to be read from its beginning to its end; null when there is no such file.</summary>
+    public virtual Stream? OpenFile(string path) => ReadAll(path) is byte[] bytes ? new MemoryStream(bytes, writable: false) : null;
+
     /// <summary>The target of a symbolic link as it stands; null when there is no such link.</summary>
     public abstract string? ReadLink(string path);
 

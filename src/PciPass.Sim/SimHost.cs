@@ -279,6 +279,7 @@ public sealed partial class SimHost : HostSystem
                 SimStorePrograms.Start(this, program, arguments),
             "modprobe" => Modprobe(arguments),
             "ip" => SimIp.Start(Names, arguments),
+            "dmesg" when arguments is ["-r"] => SimProcess.Ended(new ProgramResult(0, string.Concat(kernelLog.Select(line => line.Insert(line.IndexOf('>') + 1, "[    0.000000] ") + '\n')), "")),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
             _ => throw new HostFailure("run", program, Errno.ENOENT),
         };

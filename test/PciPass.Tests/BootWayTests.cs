@@ -101,7 +101,7 @@ public class BootWayTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("options xen-pciback hide=(0000:0a:04.1\n", "/etc/modprobe.d/xen.conf, line 1: in its hide= list \"(0000:0a:04.1\" is no (segment:bus:device.function); the kernel drops the whole list for that")]
+    [InlineData("options xen-pciback hide=(0000:0a:04.1\n", "/etc/modprobe.d/xen.conf, line 1, column 26: in its hide= list \"(0000:0a:04.1\" is no (segment:bus:device.function); the kernel drops the whole list for that")]
     [InlineData("options xen_pciback hide=(0a:04.1)\noptions xen-pciback hide=(0a:04.2)\n", "line 1 and /etc/modprobe.d/xen.conf, line 2 each hold a hide= list")]
     [InlineData("install e1000e /bin/true\n", "/etc/modprobe.d/xen.conf, line 1: \"install e1000e /bin/true\" says already how e1000e is loaded")]
     public void What_cannot_be_merged_is_refused_and_nothing_changes(string text, string why)
@@ -138,6 +138,11 @@ public class BootWayTests(ITestOutputHelper output)
     [InlineData(GrubFile, "GRUB_CMDLINE_LINUX=\"\"", "GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(0000:09:00.0)\"")]
     [InlineData("GRUB_CMDLINE_LINUX='a=\"b c\"  d' # mine\n", "'a=\"b c\"  d'", "'a=\"b c\"  d xen-pciback.hide=(0000:09:00.0)'")]
     [InlineData("GRUB_CMDLINE_LINUX=\"a xen_pciback.hide=(0a:04.1) b\"\n", "(0a:04.1)", "(0a:04.1)(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX rd.qubes.hide_all_usb\"\n", "hide_all_usb", "hide_all_usb xen-pciback.hide=(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(0a:04.1)\"\nGRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX b\"\n", "(0a:04.1)", "(0a:04.1)(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT='quiet xen-pciback.hide=(0a:04.1)'\n", "(0a:04.1)", "(0a:04.1)(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"${OTHER} a\"; GRUB_TIMEOUT=1\n", "} a", "} a xen-pciback.hide=(0000:09:00.0)")]
+    [InlineData("GRUB_CMDLINE_LINUX+=\" z\"\n", " z", " z xen-pciback.hide=(0000:09:00.0)")]
     [InlineData("GRUB_CMDLINE_LINUX=x\nGRUB_CMDLINE_LINUX_XEN_REPLACE=\"y\"\n", "\"y\"", "\"y xen-pciback.hide=(0000:09:00.0)\"")]
     public void Grubs_settings_get_the_list_where_dom0s_line_is_made(string file, string before, string after)
     {
@@ -170,10 +175,13 @@ public class BootWayTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("GRUB_CMDLINE_LINUX=\"$OTHER\"\n", "/etc/default/grub, line 1: the shell works out the value of GRUB_CMDLINE_LINUX")]
-    [InlineData("A=1\nGRUB_CMDLINE_LINUX+=\" x\"\n", "/etc/default/grub, line 2: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"$(cat /x)\"\n", "/etc/default/grub, line 1: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"a \\\n  b\"\n", "/etc/default/grub, line 1: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("MINE=\"xen-pciback.hide=(0a:00.0)\"\nGRUB_CMDLINE_LINUX=\"$MINE\"\n", "/etc/default/grub, line 2: the shell works out the value of GRUB_CMDLINE_LINUX")]
+    [InlineData("if [ -e /x ]; then\n  GRUB_CMDLINE_LINUX=\"a\"\nfi\n", "/etc/default/grub, line 2: GRUB_CMDLINE_LINUX is set there under a condition")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(0a:00.0)\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"xen-pciback.hide=(0b:00.0)\"\n", "line 1 and /etc/default/grub, line 2 each put xen-pciback.hide= on the line")]
     [InlineData("GRUB_CMDLINE_LINUX=\"quiet\nGRUB_TIMEOUT=5\n", "/etc/default/grub, line 1, column 20: GRUB_CMDLINE_LINUX begins with a quote that nothing closes")]
-    [InlineData("GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(09:00)\"\n", "/etc/default/grub, column 18 of the kernel's line: \"(09:00)\" is no (segment:bus:device.function)")]
+    [InlineData("GRUB_CMDLINE_LINUX=\"xen-pciback.hide=(09:00)\"\n", "/etc/default/grub, line 1, column 18 of the kernel's words: \"(09:00)\" is no (segment:bus:device.function)")]
     public void Settings_that_cannot_be_changed_without_guessing_are_refused(string file, string why)
     {
         var host = Host("/etc/default/grub", file);
@@ -184,64 +192,134 @@ public class BootWayTests(ITestOutputHelper output)
         Assert.Equal(before, host.ToText());
     }
 
-    // ---- thousands of files --------------------------------------------------------------------------------------------------------------
+    // ---- files as distributions and people write them, and thousands made of them ----------------------------------------------------------
 
-    static readonly string[] Modprobe =
-    [
-        OldFile,
-        "install bnx2 /sbin/modprobe pciback ; /sbin/modprobe --first-time --ignore-install bnx2\noptions pciback hide=(0000:09:00.0)(0000:0a:04.1)\n",
-        "# blacklist\nblacklist nouveau\nblacklist lbm-nouveau\noptions nouveau modeset=0\nalias nouveau off\nalias lbm-nouveau off\n",
-        "options snd_hda_intel \\\n   power_save=1 \\\n   model=auto\nsoftdep nvme pre: xen-pciback\n\tinstall usb-storage /bin/true\r\n",
-        "options xen-pciback hide=(0000:01:00.0) passthrough=1\ninclude /etc/modprobe.d/old\n# caf\u00e9 \\\nremove a b\n",
-    ];
+    static string Folder => Path.Combine(PciPass.Lab.Images.FindCheckout(), "testdata", "boot");
 
-    static readonly string[] Grub =
-    [
-        GrubFile,
-        "GRUB_TIMEOUT=5\nGRUB_DISTRIBUTOR=\"$(sed 's, release .*$,,g' /etc/system-release)\"\nGRUB_CMDLINE_LINUX=\"crashkernel=auto rd.lvm.lv=cl/root rhgb quiet\"\nGRUB_ENABLE_BLSCFG=true\n",
-        "GRUB_CMDLINE_LINUX='a b'\nexport GRUB_CMDLINE_LINUX_XEN_REPLACE=\"x \\\"y\\\"\"\nif [ -e x ]; then\n  GRUB_DEFAULT=1\nfi\nGRUB_CMDLINE_LINUX+=\" z\"\n",
-        "GRUB_CMDLINE_LINUX=\"one\ntwo\"\nGRUB_CMDLINE_LINUX_XEN_REPLACE=xen_pciback.hide=(09:00.1)\n",
-    ];
+    static string[] Seeds(string kind) => [.. Directory.GetFiles(Path.Combine(Folder, kind)).Order(StringComparer.Ordinal).Select(path => Encoding.Latin1.GetString(File.ReadAllBytes(path)))];
 
-    /// <summary>Hiding changes no line of others, and unhiding brings the file back as it was: byte by byte, or not at all.</summary>
+    public static TheoryData<string, string, string> Files()
+    {
+        var data = new TheoryData<string, string, string>();
+        foreach (var (kind, target) in ((string, string)[])[("modprobe", "/etc/modprobe.d/x.conf"), ("modprobe", "/etc/modprobe.conf"), ("grub", "/etc/default/grub"), ("cmdline", "/etc/kernel/cmdline"), ("entries", "/boot/loader/entries/x.conf")])
+        {
+            foreach (var path in Directory.GetFiles(Path.Combine(Folder, kind)).Order(StringComparer.Ordinal))
+                data.Add(kind, Path.GetFileName(path), target);
+        }
+        return data;
+    }
+
+    /// <summary>Each real file: hidden in it, and unhidden, it is what it was; or it is refused with a place.</summary>
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_file_as_people_write_it_is_changed_in_one_place_and_back(string kind, string name, string target)
+    {
+        var text = Encoding.Latin1.GetString(File.ReadAllBytes(Path.Combine(Folder, kind, name)));
+        var (refused, now) = ThereAndBack(kind, target, text);
+        string[] unclear = ["grub/qubes-marker", "grub/one-line", "entries/rhel8", "entries/shell"];
+        Assert.True((refused is not null) == unclear.Contains($"{kind}/{name}"), $"{name}: {refused ?? "changed"}");
+        if (kind == "grub" && refused is null)
+            CheckWithShell(text, now);
+    }
+
+    /// <summary>Hiding changes one line of a file and adds one or two; unhiding brings the file back as it was.</summary>
     [Theory]
     [InlineData("modprobe", "/etc/modprobe.conf")]
     [InlineData("modprobe", "/etc/modprobe.d/others.conf")]
-    [InlineData("cmdline", "/etc/default/grub")]
+    [InlineData("grub", "/etc/default/grub")]
     [InlineData("cmdline", "/etc/kernel/cmdline")]
-    public void No_line_of_others_is_lost_or_changed(string method, string path)
+    [InlineData("entries", "/boot/loader/entries/x.conf")]
+    public void No_line_of_others_is_lost_or_changed(string kind, string path)
     {
         var random = new Random(path.Length);
-        var seeds = path == "/etc/kernel/cmdline" ? ["root=/dev/sda1 ro quiet", "a=\"b c\" -- init stuff", "xen-pciback.hide=(09:00.1) x"] : method == "modprobe" ? Modprobe : Grub;
+        var seeds = Seeds(kind);
         int changed = 0, refused = 0;
-        var host = new HostSnapshot { BootId = "", Hypervisor = Hypervisor.XenDom0, Iommu = IommuState.Active, PcibackLoaded = true, Functions = Function().ToSorted() };
-        for (var n = 0; n < 5000; n++)
+        for (var n = 0; n < 4000; n++)
         {
-            var text = n < seeds.Length ? seeds[n] : Mutate(random, seeds[random.Next(seeds.Length)] + (random.Next(3) == 0 ? seeds[random.Next(seeds.Length)] : ""));
-            var files = new BootFiles { Kernels = ["6.1.0"] }.With(path, text);
-            var request = new Request(Verb.Hide, [Card], null, []) { Scope = Scope.Boot, Method = method == "modprobe" ? HideMethod.Modprobe : HideMethod.Cmdline };
-            var hidden = Planner.Plan(host with { BootFiles = files }, request);
-            if (hidden.IsRefused)
-            {
-                Assert.NotEmpty(hidden.Refusals.First().Why);
+            var text = Mutate(random, seeds[random.Next(seeds.Length)] + (random.Next(3) == 0 ? seeds[random.Next(seeds.Length)] : ""));
+            if (ThereAndBack(kind, path, text).Refused is null)
+                changed++;
+            else
                 refused++;
-                continue;
-            }
-            changed++;
-            var after = Apply(files, hidden);
-            var now = after.Contents.GetValueOrDefault(path)?.Text ?? "";
-            // Every line of before is there, in its order, but for the one that holds the list.
-            var lost = text.Split('\n').Except(now.Split('\n')).ToArray();
-            Assert.True(lost.Length <= 2 && lost.All(line => line.Contains("hide", StringComparison.Ordinal) || line.Contains("GRUB_CMDLINE_LINUX", StringComparison.Ordinal) || line.Length == 0 || path == "/etc/kernel/cmdline" || !text.EndsWith('\n')
-                || now.Contains("hide=", StringComparison.Ordinal)), $"lost {string.Join('|', lost)} of\n{text}\nnow\n{now}");
-            var devices = DeviceList.Parse(hidden.Steps.OfType<EditFile>().Single(edit => edit.Path == DeviceList.Path).To);
-            var back = Planner.Plan(host with { BootFiles = after, Devices = devices }, request with { Verb = Verb.Unhide });
-            Assert.False(back.IsRefused, back.Refusals.FirstOrDefault()?.Why);
-            var restored = Apply(after, back).Contents.GetValueOrDefault(path)?.Text ?? "";
-            Assert.Equal(Meaning(path, text), Meaning(path, restored));
         }
         output.WriteLine($"{changed} changed and changed back, {refused} refused");
-        Assert.True(changed > 500, $"{changed}");
+        Assert.True(changed > 1000, $"{changed}");
+    }
+
+    /// <summary>Hides the card by a file and unhides it, and compares.</summary>
+    /// <returns>Why it was refused; or the file with the card hidden.</returns>
+    static (string? Refused, string Now) ThereAndBack(string kind, string path, string text)
+    {
+        var host = new HostSnapshot { BootId = "", Hypervisor = Hypervisor.XenDom0, Iommu = IommuState.Active, PcibackLoaded = true, Functions = Function().ToSorted() };
+        var files = new BootFiles { Kernels = [path == "/etc/modprobe.conf" ? "2.6.18-8.el5xen" : "6.1.0"] }.With(path, text);
+        var request = new Request(Verb.Hide, [Card], null, []) { Scope = Scope.Boot, Method = kind == "modprobe" ? HideMethod.Modprobe : HideMethod.Cmdline };
+        var hidden = Planner.Plan(host with { BootFiles = files }, request);
+        if (hidden.IsRefused)
+        {
+            Assert.All(hidden.Refusals, refusal => Assert.True(refusal.Why.Contains(path, StringComparison.Ordinal) || refusal.Why.Contains("neither", StringComparison.Ordinal), refusal.Why));
+            return (hidden.Refusals.First().Why, text);
+        }
+        var after = Apply(files, hidden);
+        var now = after.Contents.GetValueOrDefault(path)?.Text ?? "";
+        // Each line is there, in its order, but for the one that holds the list now.
+        var (before, then) = (text.Split('\n'), now.Split('\n'));
+        Assert.True(before.Length - Common(before, then) <= 1, $"more than one line changed of\n{text}\nnow\n{now}");
+        Assert.Contains(after.Contents, file => file.Value.Text.Contains("hide=", StringComparison.Ordinal) && file.Value.Text.Contains("09:", StringComparison.Ordinal));
+        var devices = DeviceList.Parse(hidden.Steps.OfType<EditFile>().Single(edit => edit.Path == DeviceList.Path).To);
+        var back = Planner.Plan(host with { BootFiles = after, Devices = devices }, request with { Verb = Verb.Unhide });
+        Assert.False(back.IsRefused, $"{back.Refusals.FirstOrDefault()?.Why} in\n{text}\nnow\n{now}");
+        var restored = Apply(after, back).Contents.GetValueOrDefault(path)?.Text ?? "";
+        // A list that had the card before, alone or with others, does not have it any more, and what loaded pciback for it alone is gone as well.
+        var isListed = !Planner.Plan(host with { BootFiles = files }, request with { Verb = Verb.Unhide }).IsRefused;
+        if (!isListed && (now.Contains("hide=(0000:09:00.0)", StringComparison.Ordinal) ? !text.Contains("pciback", StringComparison.Ordinal) : true))
+            // As long as a list is left, pciback is loaded first for whoever may need it.
+            Assert.Equal(Plain(text), Plain(path == "/etc/modprobe.conf" && text.Contains("pciback", StringComparison.Ordinal) && !text.Contains(Loading, StringComparison.Ordinal) ? restored.Replace(Loading, "", StringComparison.Ordinal) : restored));
+        else
+            Assert.True(before.Length - Common(before, restored.Split('\n')) <= 3, $"{text}\nand\n{restored}");
+        return (null, now);
+    }
+
+    const string Loading = "install e1000e /sbin/modprobe pciback ; /sbin/modprobe --first-time --ignore-install e1000e\n";
+
+    /// <summary>But for an end of the last line, a bare value's quotes, and how many blanks there are.</summary>
+    static string Plain(string text) => string.Join(' ', text.Replace("\"", "", StringComparison.Ordinal).Split([' ', '\t', '\n'], StringSplitOptions.RemoveEmptyEntries));
+
+    /// <summary>How many lines two texts share in their order.</summary>
+    static int Common(string[] one, string[] other)
+    {
+        var lengths = new int[one.Length + 1, other.Length + 1];
+        for (var at = one.Length - 1; at >= 0; at--)
+        {
+            for (var there = other.Length - 1; there >= 0; there--)
+                lengths[at, there] = one[at] == other[there] ? lengths[at + 1, there + 1] + 1 : Math.Max(lengths[at + 1, there], lengths[at, there + 1]);
+        }
+        return lengths[0, 0];
+    }
+
+    /// <summary>What a real shell makes of GRUB's settings before and after: the list and nothing else comes to the kernel's line.</summary>
+    static void CheckWithShell(string text, string after)
+    {
+        var (before, then) = (Evaluate(text), Evaluate(after));
+        var list = KernelWords.Parse(then).Find("xen-pciback.hide").Last();
+        var had = KernelWords.Parse(before).Find("xen-pciback.hide").LastOrDefault();
+        Assert.Equal(HideList.Parse(had.Value ?? "").With(Card), list.Value);
+        Assert.Equal(KernelWords.Parse(before).Words.Where(word => word.Name != "xen_pciback.hide").Select(word => (word.Name, word.Value)), KernelWords.Parse(then).Words.Where(word => word.Name != "xen_pciback.hide").Select(word => (word.Name, word.Value)));
+
+        static string Evaluate(string settings)
+        {
+            var path = Path.GetTempFileName();
+            try
+            {
+                File.WriteAllBytes(path, Encoding.Latin1.GetBytes(settings.Replace("\r\n", "\n", StringComparison.Ordinal)));
+                var start = new System.Diagnostics.ProcessStartInfo("bash", ["-c", "source \"$0\" 2>/dev/null; echo \"${GRUB_CMDLINE_LINUX_XEN_REPLACE-$GRUB_CMDLINE_LINUX} ${GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT-$GRUB_CMDLINE_LINUX_DEFAULT}\"", path]) { RedirectStandardOutput = true };
+                using var shell = System.Diagnostics.Process.Start(start)!;
+                return shell.StandardOutput.ReadToEnd().TrimEnd('\n');
+            }
+            finally
+            {
+                File.Delete(path);
+            }
+        }
     }
 
     static readonly PciAddress Card = PciAddress.Parse("0000:09:00.0");
@@ -264,17 +342,6 @@ public class BootWayTests(ITestOutputHelper output)
         }
         return files;
     }
-
-    /// <summary>What a file says, to whom it is written for: commands word by word, or values; and every line that is neither.</summary>
-    static string Meaning(string path, string text) => path switch
-    {
-        _ when path.StartsWith("/etc/modprobe", StringComparison.Ordinal) => string.Join('\n', ModprobeFile.Parse(path, text).Commands.Select(command => string.Join(' ', command.Words)).Where(line => !Covered(line))),
-        "/etc/default/grub" => string.Join('\n', ShellAssignments.Parse(path, text).Assignments.Where(each => each.Value != "").Select(each => $"{each.Name}={(each.Value is null ? "?" : string.Join(' ', KernelWords.Parse(each.Value).Words.Select(word => word.Name + word.Value).Where(word => !Covered(word))))}").Where(line => !line.EndsWith('='))),
-        _ => string.Join('\n', KernelWords.Parse(text).Words.Select(word => word.Name + word.Value).Where(word => !Covered(word))),
-    };
-
-    /// <summary>A list that held the card before, alone or with others, loses it: what was hidden is not any more, as was asked for.</summary>
-    static bool Covered(string line) => line.Contains("hide", StringComparison.Ordinal) || line.Contains("pciback", StringComparison.Ordinal);
 
     static string Mutate(Random random, string text)
     {

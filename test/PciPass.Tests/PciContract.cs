@@ -155,6 +155,35 @@ public abstract class PciContract
         Unconfigure();
     });
 
+    // ---- modules and the kernel's log ------------------------------------------------------------------------------------------------
+
+    [Fact]
+    public void A_module_that_is_not_there_is_not_loaded_and_modprobe_says_so()
+    {
+        var told = Run("modprobe", "no-such-module");
+        Assert.Equal(1, told.ExitCode);
+        Assert.Contains("modprobe: FATAL: Module no-such-module not found in directory /lib/modules/", told.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_module_that_is_loaded_is_asked_for_again_without_a_change()
+    {
+        var (module, driver) = Files.Exists($"{Drivers}/pciback") ? ("xen-pciback", "pciback") : ("vfio-pci", "vfio-pci");
+        var before = Files.List($"{Drivers}/{driver}");
+        Assert.Equal(0, Run("modprobe", module).ExitCode);
+        Assert.Equal(before, Files.List($"{Drivers}/{driver}"));
+    }
+
+    [Fact]
+    public void A_line_written_to_kmsg_stands_in_the_kernels_log_with_its_level()
+    {
+        Write("/dev/kmsg", "<3>pcipass: a rule of the contract\n");
+        Write("/dev/kmsg", "<6>pcipass: and another\n");
+        var log = Run("dmesg", "-r").Output;
+        // The kernel adds the facility of what comes from a program, user (1), to the level (devkmsg_write in kernel/printk/printk.c).
+        Assert.Matches(@"<(3|11)>\[[ 0-9.]+\] pcipass: a rule of the contract\n(.*\n)*<(6|14)>\[[ 0-9.]+\] pcipass: and another\n", log);
+    }
+
     // ---- the tree ----------------------------------------------------------------------------------------------------------------
 
     [Fact]

@@ -15,7 +15,7 @@ public sealed class NotHidden : Rule
             yield break;
         foreach (var function in Named(host, request))
         {
-            if (request.IsBoot && host.Devices.Find(function.Address) is not null)
+            if (request.IsBoot && (host.Devices.Find(function.Address) is not null || BootPlanner.IsListed(host.BootFiles, function.Address)))
                 continue;
             if (!request.IsNow)
                 yield return Refuse(function.Address, Cannot(function, request), $"no line of {Formats.DeviceList.Path} keeps it hidden", "pcipass status     shows what is hidden");
