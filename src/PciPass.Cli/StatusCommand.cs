@@ -25,7 +25,7 @@ static class StatusCommand
             Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
                 [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))],
                 [.. NextStart.Of(snapshot).Select(next => new JsonNextStart(next.Address.ToString(), next.IsHiddenNow, next.WillBeHidden, next.Why))],
-                [.. snapshot.Devices.Errors.Select(error => error.ToString())]));
+                [.. snapshot.Devices.Errors.Select(error => error.ToString())], [.. GuestOverview.Of(snapshot).SelectMany(guest => guest.Differences)]));
             return ExitCode.Done;
         }
         if (away.Length == 0)
@@ -33,6 +33,7 @@ static class StatusCommand
         else
             WriteAway(session, snapshot, away);
         WriteNextStart(session.Terminal.Output, snapshot);
+        GuestsCommand.WriteDifferences(session.Terminal.Output, GuestOverview.Of(snapshot));
         foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
             session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
         return ExitCode.Done;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using PciPass.Core;
 using PciPass.Core.Formats;
 using PciPass.Lab;
@@ -120,6 +121,55 @@ public class GuestFileTests
         PciAddress[] both = [PciAddress.Parse("09:00.0"), PciAddress.Parse("09:00.1")];
         Assert.Equal("pci = [ '0a:00.0' ]", config.Without(both, address => address.Function < 2));
         Assert.Throws<FormatException>(() => config.Without(both, address => address.Function < 3));
+    }
+
+    /// <summary>Lists in every layout that people choose, drawn at random: no comment and no other line is lost, and what is read is what was wished.</summary>
+    [Fact]
+    public void A_list_in_any_layout_is_changed_by_its_entry_alone()
+    {
+        for (var seed = 0; seed < 5_000; seed++)
+        {
+            var text = Layout(new Random(seed));
+            var config = XlConfig.Parse(text);
+            Assert.True(config.Problem is null, $"seed {seed}: {config.Problem}\n{text}");
+            var all = config.Functions.ToArray();
+            foreach (var function in all)
+            {
+                var without = config.Without(function);
+                Assert.True(all.Where(each => each != function).SequenceEqual(XlConfig.Parse(without).Functions), $"seed {seed}, without {function}:\n{text}\n---\n{without}");
+                AssertOnly(text, without, [.. config.Entries.Where(entry => entry.Functions.Contains(function)).Select(entry => entry.Text)]);
+            }
+            var with = config.With(Card);
+            Assert.True(all.Append(Card).SequenceEqual(XlConfig.Parse(with).Functions), $"seed {seed}, with:\n{text}\n---\n{with}");
+            AssertOnly(text, with, $"{Card}");
+            AssertOnly(with, XlConfig.Parse(with).Without(Card), $"{Card}");
+        }
+    }
+
+    static string Layout(Random random)
+    {
+        var (end, quote) = (Pick("\n", "\n", "\r\n"), Pick("'", "\""));
+        var count = random.Next(5);
+        var isLong = random.Next(2) == 0;
+        var text = new System.Text.StringBuilder($"# head{end}name = {quote}a{quote}{end}{Pick("", end, $"  memory=5 ; vcpus = 2{end}")}pci{Pick(" = ", "=", "  =")}[");
+        if (isLong)
+            text.Append(Pick("", " ", " # why")).Append(end);
+        else
+            text.Append(Pick("", " "));
+        var indentation = Pick("", "  ", "\t", "        ");
+        for (var number = 0; number < count; number++)
+        {
+            var entry = $"{Pick("0000:", "")}{number + 1:x2}:00.{random.Next(8)}{Pick("", "", "@5", ",permissive=1", "@1f,seize=0,msitranslate=1")}";
+            var comma = number + 1 < count || random.Next(3) == 0 ? Pick(",", ",", isLong ? $"{end}{indentation}," : ",", " ,") : "";
+            text.Append(isLong ? indentation : "").Append(CultureInfo.InvariantCulture, $"{quote}{entry}{quote}{comma}");
+            if (isLong)
+                text.Append(Pick("", "", " # note", "   ")).Append(end).Append(Pick("", "", "", end, $"{indentation}# between{end}"));
+            else
+                text.Append(number + 1 < count ? Pick(" ", "", "  ") : Pick("", " "));
+        }
+        return text.Append(']').Append(Pick("", "  # tail", " ; cpus = 1")).Append(Pick(end, end, "", $"{end}extra = 'pci=[x]'{end}", $"{end}# last")).ToString();
+
+        string Pick(params ReadOnlySpan<string> words) => words[random.Next(words.Length)];
     }
 
     /// <summary>xl's own words (libxlu_pci.c), where it has some.</summary>

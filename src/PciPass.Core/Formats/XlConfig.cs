@@ -44,6 +44,9 @@ public sealed partial class XlConfig
     /// <param name="names">The functions that have names (<c>xl pci-assignable-add -n</c>).</param>
     public static XlConfig Parse(string text, IReadOnlyDictionary<string, PciAddress>? names = null) => new(text, names ?? ImmutableDictionary<string, PciAddress>.Empty);
 
+    /// <summary>The file as it was read.</summary>
+    public string Text => text;
+
     /// <summary>The guest's name; null where the file has none, or works it out.</summary>
     public string? Name => Setting("name");
 
