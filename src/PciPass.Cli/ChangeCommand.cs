@@ -19,10 +19,10 @@ static class ChangeCommand
         Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before, and no longer hide them at a start.");
 
     public static Command CreateAttach(Session session) =>
-        Create(session, Verb.Attach, withGuest: true, "Plug functions into a running guest, hiding them from the host first where needed.");
+        Create(session, Verb.Attach, withGuest: true, "Give functions to a guest, hiding them from the host first where needed: plugs them in where it runs, and writes them into its configuration file.");
 
     public static Command CreateDetach(Session session) =>
-        Create(session, Verb.Detach, withGuest: true, "Take functions out of a guest. Those that attach took from the host go back to their drivers; those that were hidden before stay hidden.");
+        Create(session, Verb.Detach, withGuest: true, "Take functions out of a guest that runs, and out of its configuration file. Those that attach took from the host go back to their drivers; those that were hidden before stay hidden.");
 
     static Command Create(Session session, Verb verb, bool withGuest, string description)
     {
@@ -37,6 +37,7 @@ static class ChangeCommand
         var rollback = Options.RollbackAfter();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
         var when = withGuest ? null : WhenOptions.AddTo(command, verb);
+        var halves = withGuest ? GuestOptions.AddTo(command) : null;
         if (verb is Verb.Hide or Verb.Attach)
         {
             command.Options.Add(companions);
@@ -56,7 +57,7 @@ static class ChangeCommand
             var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
             if (command.Options.Contains(rollback))
                 request = request with { RollbackAfter = Options.Time(parsed.GetValue(rollback)) };
-            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request,
+            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? halves!.Apply(parsed, request),
                 command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;
@@ -122,7 +123,9 @@ static class ChangeCommand
     static HostSnapshot ReadFor(Session session, Request wish)
     {
         var snapshot = session.Read();
-        if (wish.IsBoot)
+        if (wish.Verb is Verb.Attach or Verb.Detach)
+            snapshot = GuestOptions.WithFile(session, wish, snapshot);
+        else if (wish.IsBoot)
             snapshot = snapshot with { BootFiles = BootFileReader.Read(session.Host.Files) };
         return wish.RollbackAfter is null ? snapshot : snapshot with { Interfaces = NetworkSettingsReader.Read(session.Host) };
     }
@@ -220,7 +223,7 @@ static class ChangeCommand
         if (snapshot.FindAttachment(address) is Attachment attachment)
             return $"{snapshot.FindGuest(attachment.Guest)!.Name} has {address}{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}";
         if (snapshot.IsHeld(function))
-            return $"{address} is hidden from the host";
+            return $"{address} is hidden from the host{(snapshot.Claims.FirstOrDefault(claim => claim.Address == address) is ConfiguredClaim claim ? $", for the next start of {claim.Guest} ({claim.Source})" : "")}";
         return function.Driver is DriverName driver
             ? $"the host has {address}, with driver {driver}{(function.KernelNames.IsEmpty ? "" : $" ({string.Join(", ", function.KernelNames)})")}"
             : $"the host has {address}, without a driver";

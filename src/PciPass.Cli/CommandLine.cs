@@ -36,6 +36,7 @@ public static class CommandLine
             ChangeCommand.CreateAttach(session),
             ChangeCommand.CreateDetach(session),
             BootCommand.Create(session),
+            GuestsCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),
             ConfirmCommand.Create(session),

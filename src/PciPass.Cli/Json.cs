@@ -71,7 +71,19 @@ sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string
 
 sealed record JsonAttachment(string Address, string Guest, string? SlotInGuest);
 
-sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonNextStart[] NextStart, string[] DeviceListErrors);
+sealed record JsonGuests(JsonGuest[] Guests);
+
+sealed record JsonGuest(string Name, string RunBy, string Type, bool Running, string? Start, string[] Files, JsonGuestFunction[] Functions, string[] Differences)
+{
+    public static JsonGuest Of(GuestOverview guest) => new(guest.Name, GuestsCommand.RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is not null, guest.Running?.Start.ToString(),
+        [.. guest.Files.Select(file => file.Path)],
+        [.. guest.Live.Select(each => each.Address).Union(guest.Configured).Order().Select(address => new JsonGuestFunction(address.ToString(), guest.Live.FirstOrDefault(each => each.Address == address)?.VirtualSlot,
+            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences]);
+}
+
+sealed record JsonGuestFunction(string Address, string? SlotInGuest, bool Live, bool Configured);
+
+sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonNextStart[] NextStart, string[] DeviceListErrors, string[] GuestDifferences);
 
 sealed record JsonNextStart(string Address, bool HiddenNow, bool Hidden, string Why);
 
@@ -107,5 +119,6 @@ sealed record JsonStep(string Step, string State, string? Message);
 [JsonSerializable(typeof(JsonPlan))]
 [JsonSerializable(typeof(JsonOutcome))]
 [JsonSerializable(typeof(JsonStatus))]
+[JsonSerializable(typeof(JsonGuests))]
 [JsonSerializable(typeof(JsonHistory))]
 sealed partial class JsonShapes : JsonSerializerContext;

@@ -78,6 +78,12 @@ public sealed record HostSnapshot
     public ImmutableArray<Attachment> Attachments { get; init; } = [];
     public ImmutableArray<ConfiguredClaim> Claims { get; init; } = [];
 
+    /// <summary>The names that people gave to functions for guests' files (<c>xl pci-assignable-add -n</c>).</summary>
+    public ImmutableDictionary<string, PciAddress> NamesForGuests { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
+
+    /// <summary>The configuration files of Xen's guests.</summary>
+    public ImmutableArray<GuestFile> GuestFiles { get; init; } = [];
+
     /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
     public DeviceList Devices { get; init; } = DeviceList.Empty;
 
@@ -104,6 +110,10 @@ public sealed record HostSnapshot
 
     /// <summary>The guest of which this is a start, as long as it lives.</summary>
     public Guest? FindGuest(GuestStart start) => Guests.FirstOrDefault(guest => guest.Start == start);
+
+    /// <summary>The configuration files of the guest that is meant.</summary>
+    public IEnumerable<GuestFile> FilesOf(GuestReference reference) =>
+        GuestFiles.Where(file => reference.Toolstack is null or Toolstack.Xen && file.Guest == reference.Name.ToString());
 
     /// <summary>The driver that holds functions for guests here: pciback in Xen's dom0, else vfio-pci.</summary>
     public DriverName Holder => Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;

@@ -21,10 +21,10 @@ public enum Verb
 [Flags]
 public enum Scope
 {
-    /// <summary>On the running host.</summary>
+    /// <summary>On the running host; for attach and detach, in the running guest.</summary>
     Now = 1,
 
-    /// <summary>From the next start on.</summary>
+    /// <summary>From the host's next start on; for attach and detach, from the guest's.</summary>
     Boot = 2,
 }
 
@@ -35,8 +35,11 @@ public enum Scope
 /// <param name="Accepted">The codes of the risks that were accepted by name.</param>
 public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestReference? Guest, ImmutableSortedSet<string> Accepted)
 {
-    /// <summary>When it takes effect; attach and detach are for the running host alone.</summary>
+    /// <summary>When it takes effect.</summary>
     public Scope Scope { get; init; } = Scope.Now;
+
+    /// <summary>For attach and detach: the guest's configuration file, where that was named; null for the one that is found.</summary>
+    public string? GuestFile { get; init; }
 
     /// <summary>For hide: by whom from the next start on.</summary>
     public HideMethod Method { get; init; }

@@ -32,18 +32,23 @@ public static class Planner
                 // All are hidden before the first is plugged: a failure then has not yet reached the guest.
                 foreach (var function in Functions(host, request))
                     Hide(host, request, function, steps);
-                var guest = host.FindGuest(request.Guest!.Value)!;
-                foreach (var function in Functions(host, request))
-                    steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
+                // A file is changed before the guest is: it is soon put back.
+                steps.AddRange(GuestFilePlanner.Plan(host, request).Steps);
+                if (request.IsNow && host.FindGuest(request.Guest!.Value) is Guest guest)
+                {
+                    foreach (var function in Functions(host, request).Where(function => host.FindAttachment(function.Address) is null))
+                        steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
+                }
                 break;
             case Verb.Detach:
                 foreach (var function in Functions(host, request))
                 {
-                    if (host.FindAttachment(function.Address) is Attachment attachment)
+                    if (request.IsNow && host.FindAttachment(function.Address) is Attachment attachment)
                         steps.Add(new Plug(function.Address, request.Guest!.Value.Name, attachment.Guest, Plugged: false));
                 }
-                // Functions that were hidden before they were attached stay hidden.
-                foreach (var function in Functions(host, request))
+                steps.AddRange(GuestFilePlanner.Plan(host, request).Steps);
+                // Functions that were hidden before they were attached stay hidden; so do those that the guest keeps, now or at its next start.
+                foreach (var function in Functions(host, request).Where(function => request.IsNow ? request.IsBoot || !IsConfigured(host, request, function) : host.FindAttachment(function.Address) is null))
                 {
                     if (TakenBy(host, function) is { Guest: not null } taken)
                         GiveBack(host, function, taken, steps);
@@ -65,6 +70,9 @@ public static class Planner
     }
 
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();
+
+    static bool IsConfigured(HostSnapshot host, Request request, PciFunction function) =>
+        host.FilesOf(request.Guest!.Value).Any(file => file.Config.Functions.Contains(function.Address));
 
     static bool IsAway(HostSnapshot host, PciFunction function) =>
         host.IsHeld(function) || (function.Driver is null && TakenBy(host, function) is not null);

@@ -42,7 +42,7 @@ public static class HostReader
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             snapshot = XenReader.ReadIommu(host, snapshot);
-            snapshot = Try(host, () => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
+            snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
         }
         else
         {
@@ -57,6 +57,16 @@ public static class HostReader
             unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
         return snapshot with { Unread = unread.ToImmutable() };
     }
+
+    static HostSnapshot WithGuestFiles(HostSnapshot snapshot, ImmutableArray<GuestFile> files) => snapshot with
+    {
+        GuestFiles = files,
+        Claims = [.. files.SelectMany(file => file.Config.Functions.Select(function => new ConfiguredClaim(function, file.Guest, file.Path))).DistinctBy(claim => (claim.Address, claim.Guest))],
+    };
+
+    /// <summary>Adds a guest's configuration file that lies elsewhere; it stands for all others of that guest.</summary>
+    public static HostSnapshot WithGuestFile(HostSnapshot snapshot, GuestFile file) =>
+        WithGuestFiles(snapshot, [.. snapshot.GuestFiles.Where(other => other.Guest != file.Guest && other.Path != file.Path), file]);
 
     /// <summary>An ordinary user can list; what only root can read is then told as missing, and never taken for absent.</summary>
     static T Try<T>(HostSystem host, Func<T> read, string what, ImmutableArray<string>.Builder unread, T otherwise)

@@ -49,7 +49,7 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
                 attachments.AddRange(ReadAttachments(store, id, transaction));
             var disks = ReadDisks(store, guests.ToImmutable(), transaction).ToArray();
-            return snapshot with { Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable(), Uses = snapshot.Uses.AddRange(disks.Length == 0 ? [] : UseReader.OfGuests(host.Files, disks)) };
+            return snapshot with { NamesForGuests = GuestFileReader.ReadNames(store, transaction), Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable(), Uses = snapshot.Uses.AddRange(disks.Length == 0 ? [] : UseReader.OfGuests(host.Files, disks)) };
         });
     }
 

@@ -388,6 +388,9 @@ public sealed partial class SimHost : HostSystem
 
     internal SimGuest Launch(GuestPlan plan)
     {
+        // What it is given stands in its file, which may have been changed since it was made.
+        if (Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
+            plan = plan with { Functions = [.. Core.Formats.XlConfig.Parse(text).Functions] };
         var guest = new SimGuest(this, plan, nextDomId++);
         var domain = guest.DomId;
         if (HasIommu && (plan.Passthrough || plan.Functions.Count > 0))

@@ -75,6 +75,8 @@ public class CommandTests
             case ["die-after", var changes, "pcipass", ..]:
                 Assert.True(Told.Dies(host, command[command.IndexOf("pcipass ", StringComparison.Ordinal)..]["pcipass ".Length..], int.Parse(changes, CultureInfo.InvariantCulture)));
                 return (137, "");
+            case ["cat", var file]:
+                return (0, host.Files.ReadText(file) ?? "");
             case ["restart"]:
                 host.Reboot();
                 return (0, "");

@@ -32,6 +32,7 @@ public static class Catalogue
         new KeptForAnother(),
         new NotAtBoot(),
         new UnclearBootFiles(),
+        new UnclearGuestFile(),
         new ClaimedByConfiguration(),
         new OtherBackend(),
         new RootFileSystem(),

@@ -14,7 +14,7 @@ public sealed class GuestFull : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
+        if (request is not { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
             yield break;
         if (guest.FreePorts is { } ports)
         {

@@ -11,7 +11,7 @@ public sealed class GuestMemory : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
+        if (request is not { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
             yield break;
         if (guest.PopulatesOnDemand)
             yield return RefuseUnlessAccepted(name, $"guest {name} has memory that is filled in on demand", $"{guest.Start.Words} was started with less memory than its maxmem",

@@ -11,7 +11,7 @@ public sealed class GuestNotPrepared : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Attach, Guest: GuestReference name } && host.FindGuest(name) is { Passthrough: false } guest)
+        if (request is { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } && host.FindGuest(name) is { Passthrough: false } guest)
             yield return RefuseUnlessAccepted(name, $"guest {name} was started without passthrough", $"its configuration had neither passthrough=\"enabled\" nor a function when {guest.Start.Words} was started",
                 $"set passthrough=\"enabled\" (for a PV guest e820_host=1 too) in the configuration of {name} and start it again");
     }

@@ -16,7 +16,10 @@ public sealed class GuestUnknown : Rule
         // A guest that is gone can still be told to give back: nothing is left to unplug.
         if (request.Verb == Verb.Detach && host.Taken.Any(taken => name.Agrees(taken.Guest) && request.Functions.Contains(taken.Address)))
             yield break;
-        var file = host.Claims.FirstOrDefault(claim => claim.Guest == name.Name.ToString())?.Source;
+        // One that does not run has a file that can be changed.
+        if (request.IsBoot && host.FilesOf(name).Any())
+            yield break;
+        var file = host.FilesOf(name).FirstOrDefault()?.Path ?? host.Claims.FirstOrDefault(claim => claim.Guest == name.Name.ToString())?.Source;
         var running = host.Guests.Length == 0 ? "no guest is running" : $"running are {string.Join(", ", host.Guests.Select(guest => guest.Name))}";
         yield return Refuse(name, $"guest {name} is not running", running,
             host.Hypervisor != Hypervisor.XenDom0 ? "start it, with -name and a monitor (-qmp unix:PATH,server=on,wait=off), then again"

@@ -11,7 +11,7 @@ public sealed class GuestWithoutHostMap : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Attach, Guest: GuestReference name } && host.FindGuest(name) is { Type: Core.GuestType.Pv, HasHostMap: false, Passthrough: not false } guest)
+        if (request is { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } && host.FindGuest(name) is { Type: Core.GuestType.Pv, HasHostMap: false, Passthrough: not false } guest)
             yield return RefuseUnlessAccepted(name, $"guest {name} was started without the host's map of memory", $"its configuration had no e820_host=1 when {guest.Start.Words} was started",
                 $"set e820_host=1 in the configuration of {name} and start it again; or go on with --accept {Code}");
     }
