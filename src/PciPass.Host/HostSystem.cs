@@ -33,6 +33,9 @@ public abstract class HostSystem
     /// <exception cref="DeadlinePassed">It was still running; it is left running, since killing a toolstack half way helps nobody.</exception>
     public abstract ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline);
 
+    /// <summary>The kernel's log of this boot as far back as it goes, in the form of syslog(2); empty where there is none, or where it may not be read.</summary>
+    public virtual string ReadKernelLog() => "";
+
     /// <summary>Connects to xenstore; null where there is none.</summary>
     public abstract ByteChannel? ConnectXenstore();
 

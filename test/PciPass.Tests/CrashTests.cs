@@ -59,6 +59,7 @@ public class CrashTests(ITestOutputHelper output)
         { "slot", "attach 09:00.0 web1", "detach 09:00.0 web1" },
         { "boot-hidden", "attach 09:00.0 web1", "detach 09:00.0 web1" },
         { "", "attach 09:00.0 web1; ! destroy web1", "detach 09:00.0 web1" },
+        { "agent", "attach 09:00.0 web2", "detach 09:00.0 web2" },
     };
 
     [Theory]

@@ -26,7 +26,7 @@ public class FuzzTests
         ("driver name", ["e1000e", "vfio-pci"], bytes => Own(() => DriverName.Parse(Text(bytes)))),
         ("guest name", ["web1", "db-2.example"], bytes => Own(() => GuestName.Parse(Text(bytes)))),
         ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
-        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
+        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes", "module xen-pcifront no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
         ("journal", ["""
             pcipass journal 1
             operation 7
@@ -59,6 +59,8 @@ public class FuzzTests
         ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(Text(bytes), [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
         ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']"], bytes => XlConfig.Parse(Text(bytes))),
         ("device list", ["# kept\n0000:09:00.0  0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000  pciback  if-moved=follow,method=modprobe # card\n"], bytes => DeviceList.Parse(new FileContent(bytes))),
+        ("settings", ["# figures\nhotplug-window = 24h\nhotplug-warn = 384\nhotplug-refuse=480\n"], bytes => _ = Settings.Parse(Text(bytes)).WindowText),
+        ("pciback's log", ["<6>[  582.386916] pciback 0000:09:00.0: registering for 1\n"], bytes => PcibackLog.Parse(Text(bytes), TimeSpan.FromSeconds(5)).Count()),
         ("file content", ["one\\ntwo\\x41\\\\"], bytes => Own(() => FileContent.Parse(Text(bytes)))),
         ("hide list", ["(0000:09:00.0)(0a:04.*)(1:2:*.*)"], bytes => HideList.Parse(Text(bytes))),
         ("modprobe", ["install bnx2 /sbin/modprobe pciback ; /sbin/modprobe --ignore-install bnx2\noptions pciback \\\n hide=(0000:09:00.0)\n"], bytes => ModprobeFile.Parse("/x", Text(bytes))),

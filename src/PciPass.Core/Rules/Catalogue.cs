@@ -22,6 +22,7 @@ public static class Catalogue
         new GuestWithoutHostMap(),
         new GuestMemory(),
         new GuestFull(),
+        new HotplugLimit(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),
@@ -54,6 +55,7 @@ public static class Catalogue
         new SharedInterrupt(),
         new NoReset(),
         new GuestSystem(),
+        new GuestAgent(),
         new DriverGone(),
     ];
 
