@@ -44,6 +44,7 @@ public static class CommandLine
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
             CaptureCommand.Create(session),
+            GuestCommand.Create(session),
         };
         var record = new Option<string>("--host")
         {

@@ -44,7 +44,8 @@ sealed class Session(HostSystem host, Terminal terminal)
 
     /// <summary>An executor that tells its acts as they begin; with <paramref name="json"/> it is silent.</summary>
     public Executor Executor(bool json) => new(Host, Journal, json ? null : (mark, step) =>
-        Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}"));
+        Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}"),
+        json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"));
 
     /// <summary>Vendor and device in words, from the list of ids that the distribution installs.</summary>
     public string NameOf(HostSnapshot snapshot, PciFunction function)

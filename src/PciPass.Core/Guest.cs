@@ -36,6 +36,9 @@ public sealed record Guest(GuestName Name, GuestStart Start, GuestType Type, boo
     /// <summary>It was started with less memory than it may have, so that Xen fills in pages as it touches them (HVM).</summary>
     public bool PopulatesOnDemand { get; init; }
 
+    /// <summary>It says that an agent runs in it, which has drivers unbound before functions go.</summary>
+    public bool HasAgent { get; init; }
+
     /// <summary>It may have several maps of its memory at once (<c>altp2m=</c>).</summary>
     public bool HasSeveralMaps { get; init; }
 }

@@ -99,6 +99,12 @@ public sealed record HostSnapshot
     /// <summary>Functions of operations that did not end: nothing may touch them until a person or <c>recover</c> has.</summary>
     public ImmutableArray<Unfinished> Unfinished { get; init; } = [];
 
+    /// <summary>How often functions were plugged into guests and taken out in this boot.</summary>
+    public ImmutableArray<HotplugCount> Hotplugs { get; init; } = [];
+
+    /// <summary>What /etc/pcipass/pcipass.conf sets.</summary>
+    public Settings Settings { get; init; } = new();
+
     /// <summary>What could not be read, one sentence each; empty for root on a healthy host.</summary>
     public ImmutableArray<string> Unread { get; init; } = [];
 

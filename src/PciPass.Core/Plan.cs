@@ -15,6 +15,12 @@ public enum Verb
 
     /// <summary>Remove it.</summary>
     Uninstall,
+
+    /// <summary>In a guest: load what it needs for hot-plug, now and at each start.</summary>
+    Setup,
+
+    /// <summary>In a guest: take that out of its files.</summary>
+    Undo,
 }
 
 /// <summary>When a request takes effect.</summary>

@@ -38,6 +38,8 @@ public abstract record Step
             return new SetNetwork(owner, name, Settings(was), Settings(will));
         if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
             return new EditFile(path, Content(before), Content(after));
+        if (words is ["module", var module, ("no" or "yes") and var was, "->", ("no" or "yes") and var then] && was != then && LoadModule.IsName(module))
+            return new LoadModule(module, then == "yes");
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
         {
             switch (words)
@@ -101,6 +103,20 @@ public sealed record EditFile(string Path, FileContent? From, FileContent? To) :
     public override string Text => $"edit {Path} {From?.Name ?? "-"} -> {To?.Name ?? "-"}";
     public override IEnumerable<FileContent> Contents => ((FileContent?[])[From, To]).OfType<FileContent>();
     public override string Sentence => To is null ? $"remove {Path}" : From is null ? $"write {Path}" : $"change {Path}";
+}
+
+/// <summary>Loads a module into the running kernel, or takes it out; its parameters are modprobe's configuration's.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Loaded">True: load; false: unload.</param>
+public sealed record LoadModule(string Name, bool Loaded) : Step
+{
+    public override string Target => Name;
+    public override Step Reverse() => new LoadModule(Name, !Loaded);
+    public override string Text => Loaded ? $"module {Name} no -> yes" : $"module {Name} yes -> no";
+    public override string Sentence => Loaded ? $"load the module {Name}" : $"unload the module {Name}";
+
+    /// <summary>A name reaches modprobe's command line and paths below /sys: letters, digits, dashes and underscores.</summary>
+    public static bool IsName(string text) => text.Length is > 0 and <= 64 && text[0] != '-' && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 }
 
 /// <summary>Unbinds a function from its driver, or binds it to one: exactly one of the two is null.</summary>

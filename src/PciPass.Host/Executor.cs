@@ -35,12 +35,13 @@ public sealed record Outcome(Result Result, Operation Operation, IReadOnlyList<s
 /// <param name="host">The host.</param>
 /// <param name="journal">The journal; the caller holds its lock.</param>
 /// <param name="tell">Called before each act; the mark says whether it is done or undone.</param>
-public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null)
+/// <param name="note">Gets what else is worth knowing, in words.</param>
+public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null, Action<string>? note = null)
 {
     /// <summary>The command that waits until an operation is confirmed, and undoes it when its time is up.</summary>
     public const string AwaitConfirmation = "await-confirmation";
 
-    readonly StepRunner runner = new(host);
+    readonly StepRunner runner = new(host, note: note);
 
     /// <summary>Carries out a plan that was made from this snapshot.</summary>
     public Outcome Run(HostSnapshot snapshot, Plan plan)
@@ -222,6 +223,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             open.Note(Mark.Undone, number);
             return null;
         }
+        // Asked to let go of what it keeps now: its agent gives it its driver back.
+        if (reverse is Plug { Plugged: true } back && open.Record.IsUnderWay(number))
+            runner.CallOff(back);
         var found = runner.Observe(reverse);
         // The step that was under way is reversed by acting, even where nothing is left to be seen of it: its own act may still wait
         // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.

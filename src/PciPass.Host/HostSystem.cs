@@ -53,6 +53,9 @@ public abstract class HostSystem
     public virtual void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline) =>
         throw new HostFailure("start", program, Errno.ENOENT);
 
+    /// <summary>The kernel's log of this boot as far back as it goes, in the form of syslog(2); empty where there is none, or where it may not be read.</summary>
+    public virtual string ReadKernelLog() => "";
+
     /// <summary>Connects to xenstore; null where there is none.</summary>
     public abstract ByteChannel? ConnectXenstore();
 

@@ -31,6 +31,9 @@ static partial class Libc
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int descriptor, ReadOnlySpan<byte> buffer, nint count);
 
+    [LibraryImport("libc", EntryPoint = "klogctl", SetLastError = true)]
+    public static partial int KernelLog(int action, Span<byte> buffer, int length);
+
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     public static partial int Fsync(int descriptor);
 

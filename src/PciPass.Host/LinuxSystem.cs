@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using PciPass.Core;
 using PciPass.Core.Formats;
+using System.Text;
 
 namespace PciPass.Host;
 
@@ -131,10 +132,23 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         }
     }
 
+    public override string ReadKernelLog()
+    {
+        const int ReadAll = 3, SizeOfBuffer = 10;
+        var size = Libc.KernelLog(SizeOfBuffer, [], 0);
+        if (size <= 0)
+            return "";
+        var buffer = new byte[Math.Min(size, 64 * 1024 * 1024)];
+        var length = Libc.KernelLog(ReadAll, buffer, buffer.Length);
+        return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, 0, length);
+    }
+
     public override ByteChannel? ConnectXenstore() =>
         DescriptorChannel.ConnectSocket("/run/xenstored/socket")
         ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")
-        ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus");
+        ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus")
+        // Linux before 2.6.39, and what mounts xenfs only.
+        ?? DescriptorChannel.OpenDevice("/proc/xen/xenbus");
 
     public override ByteChannel? ConnectSocket(string path) => DescriptorChannel.ConnectSocket(path);
 

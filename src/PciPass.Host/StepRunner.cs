@@ -27,7 +27,8 @@ public sealed class GuestHolds(string message) : HostFailure(message);
 /// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
 /// <param name="host">The host.</param>
 /// <param name="writeDeadline">How long a write to the kernel may take; a minute without it.</param>
-public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
+/// <param name="note">Gets what a guest's agent did, in words.</param>
+public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, Action<string>? note = null)
 {
     const string Devices = "/sys/bus/pci/devices", Drivers = "/sys/bus/pci/drivers";
 
@@ -40,6 +41,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
 
     /// <summary>How long a guest that is in the middle of something may take before a function is taken from it all the same.</summary>
     static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long the agent in a guest may take to have a driver unbound; without an answer it is done the plain way.</summary>
+    static readonly TimeSpan AgentDeadline = TimeSpan.FromSeconds(10);
 
     readonly FileEditor files = new(host.Files);
     readonly NetworkRunner network = new(host);
@@ -62,6 +66,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
             : new Observation(Position.From, "no driver"),
         Plug { Start.Toolstack: not Toolstack.Xen } plug => QemuPlug.Observe(host, plug),
         Plug plug => ObservePlug(plug),
+        LoadModule module => ObserveModule(module),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
@@ -106,6 +111,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
                 break;
             case Plug plug:
                 ActPlug(plug);
+                break;
+            case LoadModule module:
+                Modprobe(module);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step));
@@ -160,6 +168,20 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
 
     bool HasQuarantine => hasQuarantine ??= XenReader.ReadIommu(host, new HostSnapshot { BootId = "" }).Iommu != IommuState.Absent;
 
+    Observation ObserveModule(LoadModule step)
+    {
+        var isThere = host.Files.Exists($"/sys/module/{step.Name.Replace('-', '_')}");
+        return new Observation(isThere == step.Loaded ? Position.To : Position.From, isThere ? $"{step.Name} loaded" : $"no {step.Name} loaded");
+    }
+
+    void Modprobe(LoadModule step)
+    {
+        string[] arguments = step.Loaded ? [step.Name] : ["-r", step.Name];
+        var result = host.Run("modprobe", arguments, XlDeadline);
+        if (result.ExitCode != 0)
+            throw new HostFailure($"modprobe {string.Join(' ', arguments)} ended with {result.ExitCode}: {(result.Errors.Trim() is { Length: > 0 } said ? said : "it gave no reason")}");
+    }
+
     bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
 
     void ActPlug(Plug plug)
@@ -173,7 +195,21 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
             ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
         if (found.Position != Position.To)
-            Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
+        {
+            // libxl takes the guest's access away before it asks the guest to let go, and the driver then works on a function that is no
+            // longer there (DMA faults, seen in the lab): where the guest has an agent, its driver goes first.
+            if (!plug.Plugged && found.Position == Position.From)
+                AskToLetGo(store, plug);
+            try
+            {
+                Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
+            }
+            catch (HostFailure)
+            {
+                CallOff(store, plug.Start.Number);
+                throw;
+            }
+        }
 
         // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
         // Plugged in and all out again means that the guest has ended meanwhile.
@@ -184,6 +220,60 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
                 ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address}: {last.Seen}")
                 : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}");
         }
+        CallOff(store, plug.Start.Number);
+    }
+
+    /// <summary>
+    /// Has the agent in the guest unbind the function's driver. A help, and never a condition: an agent that is not there, does not
+    /// answer or lies changes only how gently the function goes. Nothing is believed of what it writes but a few words.
+    /// </summary>
+    void AskToLetGo(Xenstore store, Plug plug)
+    {
+        var home = $"/local/domain/{plug.Start.Number}";
+        if (store.Read($"{home}/{GuestAsk.Agent}") != GuestAsk.Version
+            || XenReader.ReadAttachments(store, plug.Start.Number, 0).FirstOrDefault(attachment => attachment.Address == plug.Address)?.VirtualSlot is not string slot || !PciAddress.TryParse(slot, out var at))
+            return;
+        var ask = new GuestAsk((uint)Random.Shared.Next(), at);
+        GuestAnswer? answer = null;
+        try
+        {
+            store.Write($"{home}/{GuestAsk.Ask}", ask.ToString());
+            store.WaitFor([$"{home}/{GuestAsk.Answer}"], () => (answer = ask.ReadAnswer(store.Read($"{home}/{GuestAsk.Answer}"))) is null ? null : ask, AgentDeadline);
+        }
+        catch (HostFailure failure) when (failure is not DeadlinePassed)
+        {
+            // A guest that has filled its part of xenstore cannot be asked.
+            note?.Invoke($"the agent in {plug.Guest} could not be asked: {failure.Message}");
+            return;
+        }
+        catch (DeadlinePassed)
+        {
+            answer = null;
+        }
+        note?.Invoke(answer switch
+        {
+            GuestAnswer.Done => $"the agent in {plug.Guest} says that its driver has let go of {at}",
+            GuestAnswer.Free => $"the agent in {plug.Guest} says that no driver has {at}",
+            GuestAnswer.Busy => $"the agent in {plug.Guest} says that its driver does not let go of {at}",
+            GuestAnswer.Refused => $"the agent in {plug.Guest} does not let {at} go",
+            _ => $"the agent in {plug.Guest} has not answered within {AgentDeadline.TotalSeconds:0} s",
+        });
+    }
+
+    /// <summary>Takes back what the agent in the guest was asked; it binds the driver again where the function stays.</summary>
+    public void CallOff(Plug plug)
+    {
+        if (plug.Start.Toolstack != Toolstack.Xen)
+            return;
+        using var store = OpenXenstore();
+        CallOff(store, plug.Start.Number);
+    }
+
+    static void CallOff(Xenstore store, int domId)
+    {
+        var ask = $"/local/domain/{domId}/{GuestAsk.Ask}";
+        if (store.Read(ask) is not null)
+            store.Remove(ask);
     }
 
     /// <summary>Looks again at each change, until it is as wished or the guest's time is up.</summary>

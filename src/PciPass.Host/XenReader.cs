@@ -43,7 +43,7 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction)))));
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction))) { HasAgent = store.Read($"/local/domain/{id}/{GuestAsk.Agent}", transaction) == GuestAsk.Version }));
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
@@ -67,14 +67,17 @@ static class XenReader
         {
             if (PciAddress.TryParse(store.Read($"{backend}/dev-{number}", transaction), out var address))
             {
-                var slot = store.Read($"{backend}/vdev-{number}", transaction);
                 var state = State(store.Read($"{backend}/state-{number}", transaction));
                 // It has it when it is exported by the backend, and the bus is connected, not in the middle of a change.
-                yield return new Attachment(address, GuestStart.Domain(domId), slot is null ? null : VirtualSlot(slot), state == XenbusState.Initialised && busState == XenbusState.Connected,
+                yield return new Attachment(address, GuestStart.Domain(domId), VirtualSlotAt(store, backend, number, transaction), state == XenbusState.Initialised && busState == XenbusState.Connected,
                     $"in xenstore the function's state is {state}, the backend's {busState}");
             }
         }
     }
+
+    /// <summary>Where the guest sees the function with this number; null before pciback has written it.</summary>
+    public static string? VirtualSlotAt(Xenstore store, string backend, int number, uint transaction) =>
+        store.Read($"{backend}/vdev-{number}", transaction) is string slot ? VirtualSlot(slot) : null;
 
     /// <summary>The block devices that the kernel's backend opened for guests: <c>physical-device</c>, major and minor in hexadecimal (xen/include/public/io/blkif.h).</summary>
     static IEnumerable<(string Guest, int Major, int Minor)> ReadDisks(Xenstore store, ImmutableArray<Guest> guests, uint transaction)

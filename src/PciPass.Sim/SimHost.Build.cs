@@ -253,6 +253,8 @@ public sealed partial class SimHost
         Clock.Clear();
         kernelLog.Clear();
         detached.Clear();
+        pcibackLog.Clear();
+        bootedAt = Clock.Elapsed;
         Iommu.Reset();
         Iommu.Present = iommu;
         Store.Reset();
@@ -311,9 +313,29 @@ public sealed partial class SimHost
             case ["vfio-pci"]:
                 LoadDriver("vfio-pci");
                 return SimProcess.Ended(new ProgramResult(0, "", ""));
+            case [var name] when IsInstalled(name):
+                return new SimProcess(_ => Load(name, load: true), changesSomething: true);
+            case ["-r", var name] when loadedModules.Contains(name.Replace('-', '_')):
+                return new SimProcess(_ => Load(name, load: false), changesSomething: true);
             default:
                 return SimProcess.Ended(new ProgramResult(1, "", $"modprobe: FATAL: Module {string.Join(' ', modules)} not found in directory /lib/modules/6.1.0\n"));
         }
+    }
+
+    /// <summary>depmod's list names it (modules.dep(5)); - and _ are one to the kernel.</summary>
+    bool IsInstalled(string module) => (tree.ReadText("/lib/modules/6.1.0/modules.dep") ?? "").Split('\n')
+        .Any(line => line.Split(':')[0].Replace('-', '_').Contains($"/{module.Replace('-', '_')}.ko", StringComparison.Ordinal));
+
+    IEnumerable<TimeSpan> Load(string name, bool load)
+    {
+        yield return TimeSpan.FromMilliseconds(20);
+        var module = name.Replace('-', '_');
+        loadedModules.Remove(module);
+        tree.Root.Make("sys/module").Remove(module);
+        if (!load)
+            yield break;
+        loadedModules.Add(module);
+        tree.Root.Make($"sys/module/{module}");
     }
 
     /// <summary>Finds out what the machine's structure says: bridges above, slots that are shared, IOMMU groups.</summary>
@@ -361,6 +383,10 @@ public sealed partial class SimHost
         }));
         proc.Make("sys/kernel/random").Set("boot_id", SimAttribute.Text($"00000000-0000-4000-8000-{BootNumber:x12}"));
         proc.Make("self").Set("mountinfo", SimAttribute.Text(() => Names.MountTable));
+        loadedModules.Clear();
+        proc.Set("modules", SimAttribute.Text(() => string.Concat(loadedModules.Select(module => $"{module} 16384 0 - Live 0x0000000000000000\n"))));
+        proc.Make("sys/kernel").Set("osrelease", SimAttribute.Text("6.1.0"));
+        proc.Set("uptime", SimAttribute.Text(() => string.Create(CultureInfo.InvariantCulture, $"{Uptime.TotalSeconds:0.00} 0.00\n")));
         proc.Set("swaps", SimAttribute.Text(() => Names.SwapTable));
         proc.Make("net").Set("route", SimAttribute.Text(() => Names.RouteTable));
         proc.Make("net").Set("ipv6_route", SimAttribute.Text(() => Names.Route6Table));

@@ -24,7 +24,10 @@ public sealed partial class SimHost : HostSystem
     readonly Dictionary<int, SimBackend> backends = [];
     readonly List<string> trace = [];
     readonly List<string> kernelLog = [];
+    readonly List<string> pcibackLog = [];
+    readonly SortedSet<string> loadedModules = new(StringComparer.Ordinal);
     readonly List<SimFile> held = [];
+    TimeSpan bootedAt;
     readonly List<SimXenstoreChannel> channels = [];
     readonly List<SimQmpChannel> sockets = [];
     readonly List<QemuPlan> qemuPlans = [];
@@ -78,6 +81,14 @@ public sealed partial class SimHost : HostSystem
 
     /// <summary>What programs wrote into the kernel's log since the last start, with their levels (<c>&lt;3&gt;</c> is an error).</summary>
     public IReadOnlyList<string> KernelLog => kernelLog;
+
+    /// <summary>The kernel notes each function that a guest gets. Everybody may read it here, as where the kernel does not restrict that.</summary>
+    public override string ReadKernelLog() => string.Join('\n', pcibackLog);
+
+    internal void LogRegistration(PciAddress address, int domain) =>
+        pcibackLog.Add(string.Create(CultureInfo.InvariantCulture, $"<6>[{Uptime.TotalSeconds,12:0.000000}] pciback {address}: registering for {domain}"));
+
+    TimeSpan Uptime => Clock.Elapsed - bootedAt;
 
     /// <summary>How often the machine was started.</summary>
     public int BootNumber { get; private set; }
@@ -594,7 +605,7 @@ public sealed partial class SimHost : HostSystem
         {
             text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}\n");
             foreach (var (at, function) in guest.Functions)
-                text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={guest.DriverOf(function) ?? "-"}\n");
+                text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={(guest.IsUnbound(at) ? null : guest.DriverOf(function)) ?? "-"}\n");
         }
         foreach (var qemu in qemus.OrderBy(qemu => qemu.ProcessId))
         {

@@ -62,6 +62,7 @@ public class CrashTests(ITestOutputHelper output)
         { "", "! destroy web1", "attach 09:00.0 web1" },
         { "", "", "attach 09:00.0 web1 --live" },
         { "", "attach 09:00.0 web1", "detach 09:00.0 web1 --config" },
+        { "agent", "attach 09:00.0 web2", "detach 09:00.0 web2" },
     };
 
     [Theory]

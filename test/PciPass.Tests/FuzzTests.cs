@@ -26,7 +26,7 @@ public class FuzzTests
         ("driver name", ["e1000e", "vfio-pci"], bytes => Own(() => DriverName.Parse(Text(bytes)))),
         ("guest name", ["web1", "db-2.example"], bytes => Own(() => GuestName.Parse(Text(bytes)))),
         ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
-        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
+        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes", "module xen-pcifront no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
         ("journal", ["""
             pcipass journal 1
             operation 7
@@ -84,6 +84,8 @@ public class FuzzTests
                 Own(() => xml.Without(function));
         }),
         ("device list", ["# kept\n0000:09:00.0  0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000  pciback  if-moved=follow,method=modprobe # card\n"], bytes => DeviceList.Parse(new FileContent(bytes))),
+        ("settings", ["# figures\nhotplug-window = 24h\nhotplug-warn = 384\nhotplug-refuse=480\n"], bytes => _ = Settings.Parse(Text(bytes)).WindowText),
+        ("pciback's log", ["<6>[  582.386916] pciback 0000:09:00.0: registering for 1\n"], bytes => PcibackLog.Parse(Text(bytes), TimeSpan.FromSeconds(5)).Count()),
         ("file content", ["one\\ntwo\\x41\\\\"], bytes => Own(() => FileContent.Parse(Text(bytes)))),
         ("firmware's boot entry", ["\x07\0\0\0\x01\0\0\0\x2e\0d\0\0\0\x04\x01\x2a\0\x01\0\0\0" + new string('\x11', 16) + new string('\x22', 16) + "\x02\x02\x7f\xff\x04\0"], bytes => { _ = EfiBootEntry.PartitionOf(bytes); _ = EfiBootEntry.NameOf(bytes); }),
         ("IVRS", ["IVRS" + new string('\0', 44) + "\x21\x08\x20\0\x08\0\0\0" + new string('\0', 24)], bytes => IvrsTable.Parse(bytes, System.Collections.Immutable.ImmutableSortedDictionary<PciAddress, PciFunction>.Empty)),

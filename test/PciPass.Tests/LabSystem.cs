@@ -23,6 +23,8 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
         return new ProgramResult(result.ExitCode, result.Stdout, result.Stderr);
     }
 
+    public override string ReadKernelLog() => machine.Run("dmesg").Stdout;
+
     public override ByteChannel ConnectXenstore() => throw new NotSupportedException("no channel leads from here to the machine's xenstored");
 
     public override byte[] DumpAddresses() => throw new NotSupportedException("no netlink socket leads from here to the machine");

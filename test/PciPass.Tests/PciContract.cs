@@ -9,7 +9,7 @@ namespace PciPass.Tests;
 /// and on a real kernel in the lab, on Xen and without it: a rule that holds on one side only is fiction.
 /// </summary>
 /// <remarks>
-/// Each test begins with the contract's machine at rest and leaves it so. They speak to the host by <see cref="HostSystem.Files"/> and
+/// Each test begins with the contract's machine at rest and leaves it so. They speak to the host by <see cref="HostSystem.Files"/>, the kernel's log and
 /// <see cref="HostSystem.Run"/> alone.
 /// </remarks>
 public abstract class PciContract
@@ -182,6 +182,28 @@ public abstract class PciContract
         var log = Run("dmesg", "-r").Output;
         // The kernel adds the facility of what comes from a program, user (1), to the level (devkmsg_write in kernel/printk/printk.c).
         Assert.Matches(@"<(3|11)>\[[ 0-9.]+\] pcipass: a rule of the contract\n(.*\n)*<(6|14)>\[[ 0-9.]+\] pcipass: and another\n", log);
+    }
+
+    // ---- modules ------------------------------------------------------------------------------------------------------------------
+
+    [Fact]
+    public void A_module_that_depmod_lists_is_loaded_by_modprobe_and_shows_until_it_is_removed()
+    {
+        Assert.False(Files.Exists("/sys/module/macvlan"));
+        Assert.Equal(0, Run("modprobe", "macvlan").ExitCode);
+        Assert.True(Files.Exists("/sys/module/macvlan"));
+        Assert.Contains("macvlan ", Files.ReadText("/proc/modules"), StringComparison.Ordinal);
+        Assert.Equal(0, Run("modprobe", "-r", "macvlan").ExitCode);
+        Assert.False(Files.Exists("/sys/module/macvlan"));
+        Assert.DoesNotContain("macvlan ", Files.ReadText("/proc/modules"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_module_that_is_not_there_is_no_module()
+    {
+        var result = Run("modprobe", "no-such-module");
+        Assert.Equal(1, result.ExitCode);
+        Assert.StartsWith("modprobe: FATAL: Module no-such-module not found in directory /lib/modules/", result.Errors, StringComparison.Ordinal);
     }
 
     // ---- the tree ----------------------------------------------------------------------------------------------------------------

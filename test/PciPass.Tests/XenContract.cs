@@ -1,3 +1,5 @@
+using System.Globalization;
+using PciPass.Core.Formats;
 using PciPass.Host;
 using Xunit;
 
@@ -492,6 +494,17 @@ public abstract partial class XenContract : PciContract
         Xl("pci-assignable-remove", Card);
         Assert.Null(DriverOf(Card));
         Assert.Null(Store("/libxl/pci/0000-09-00-0/driver_path"));
+    });
+
+    [Fact]
+    public void The_kernels_log_names_each_function_that_a_guest_gets() => WithTwoInGuest(() =>
+    {
+        var domain = int.Parse(DomainOf("web1"), CultureInfo.InvariantCulture);
+        var told = PcibackLog.Parse(Host.ReadKernelLog(), TimeSpan.Zero).TakeLast(2).Select(each => (each.Address.ToString(), each.DomId));
+        Assert.Equal([(Card, domain), (Disk, domain)], told);
+        // Its times count from the kernel's start, as /proc/uptime does.
+        var uptime = double.Parse(Files.ReadText("/proc/uptime")!.Split(' ')[0], CultureInfo.InvariantCulture);
+        Assert.Empty(PcibackLog.Parse(Host.ReadKernelLog(), TimeSpan.FromSeconds(uptime + 1)));
     });
 
     [Fact]

@@ -23,6 +23,7 @@ public static class Catalogue
         new GuestMemory(),
         new GuestFull(),
         new GuestMemoryHole(),
+        new HotplugLimit(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),
@@ -60,6 +61,7 @@ public static class Catalogue
         new RomUnusable(),
         new FarNode(),
         new GuestSystem(),
+        new GuestAgent(),
         new DriverGone(),
     ];
 

@@ -5,7 +5,7 @@ public sealed class GuestType : Rule
 {
     public override string Code => "guest-type";
     public override string Meaning => "Xen passes functions to PV and HVM guests only.";
-    public override string Source => "Xen's SUPPORT statement; a PVH guest has neither pcifront nor a device model.";
+    public override string Source => $"{SupportStatement.OfXen(Core.GuestType.Pvh).Source}; a PVH guest has {SupportStatement.OfXen(Core.GuestType.Pvh).Limits}.";
     public override string Remedy => "Make it a PV or an HVM guest and start it again.";
     public override Weights Weights => Weights.Refuse;
 
