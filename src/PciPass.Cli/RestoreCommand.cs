@@ -55,12 +55,12 @@ static class RestoreCommand
             RecoverCommand.RecoverInterrupted(session);
         var snapshot = session.Read();
         var image = ImageReader.Read(session.Host.Files, path);
-        var request = wish with { Image = image, Guest = image.Record is null ? null : new GuestReference(Toolstack.Xen, image.Record.Guest) };
+        var request = wish with { Image = image, Guest = image.Record is null ? null : new GuestReference(null, image.Record.Guest) };
         var chosen = image is { Fault: null, Record: SavedGuest saved } ? HomecomingChoice.Choose(snapshot, saved, wish.Homecoming, wish.Accepted) : [];
         var attach = request with { Verb = Verb.Attach, Functions = [.. chosen.Select(each => each.Now).OfType<PciAddress>()] };
 
         // It was started before, and something came between that and its functions.
-        var runs = image is { Fault: null, Record: { Uuid: string uuid } record } && snapshot.FindGuest(new GuestReference(Toolstack.Xen, record.Guest))?.Uuid == uuid;
+        var runs = image is { Fault: null, Record: { Uuid: string uuid } record } && snapshot.FindGuest(new GuestReference(null, record.Guest))?.Uuid == uuid;
         if (!runs)
         {
             var start = Planner.Plan(snapshot, request);
