@@ -10,7 +10,7 @@ namespace PciPass.Cli;
 /// <summary>The four commands that change the host: hide, unhide, attach and detach. They differ in the request only.</summary>
 static class ChangeCommand
 {
-    static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
+    public static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
 
     public static Command CreateHide(Session session) =>
         Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them: now, and from the next start on.");
@@ -176,7 +176,7 @@ static class ChangeCommand
             switch (outcome.Result)
             {
                 case Result.Done:
-                    if (operation.Request.Functions.IsEmpty)
+                    if (operation.Request.Functions.IsEmpty && operation.Request.Verb is not (Verb.Save or Verb.Restore))
                         session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");

@@ -52,6 +52,13 @@ static class Options
             : throw new UsageError($"{word} is {(time < LeastRollback ? "too short" : "too long")} a time", "from 5 seconds to a day can be waited for", "the same with --rollback-after 60s");
     }
 
+    public static Argument<string> Guest() => new("GUEST") { Description = "The guest's name." };
+
+    public static Argument<string> Image() => new("FILE") { Description = "The guest's image; FILE.pcipass, beside it, says which functions belong to it." };
+
+    /// <summary>Paths go into the journal, where no folder is the current one.</summary>
+    public static string AbsolutePath(string path) => path.StartsWith('/') ? path : Path.GetFullPath(path);
+
     public static Argument<string> Device() => new("DEV") { Description = "A function: 09:00.0, eth1, nvme0n1, pci_0000_09_00_0." };
 
     public static Argument<string[]> Devices() => new("DEV") { Description = "Functions: 09:00.0, eth1, nvme0n1, pci_0000_09_00_0.", Arity = ArgumentArity.OneOrMore };

@@ -209,7 +209,8 @@ public sealed record Operation
                 throw new FormatException($"line {at + 1}: {error.Message}", error);
             }
         }
-        if (number is null || verb is null || boot is null || user is null || began is null || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall or Verb.Setup or Verb.Undo)))
+        if (number is null || verb is null || boot is null || user is null || began is null
+            || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall or Verb.Setup or Verb.Undo or Verb.Save or Verb.Restore)))
             throw new FormatException("a line is missing before \"begin\"");
         return new Operation
         {

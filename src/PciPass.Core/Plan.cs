@@ -21,6 +21,15 @@ public enum Verb
 
     /// <summary>In a guest: take that out of its files.</summary>
     Undo,
+
+    /// <summary>Write a running guest into a file and end it, its functions taken out before.</summary>
+    Save,
+
+    /// <summary>Start a guest from such a file.</summary>
+    Restore,
+
+    /// <summary>Move a running guest to another host; asked about only, since no toolstack here can do it with functions.</summary>
+    Migrate,
 }
 
 /// <summary>When a request takes effect.</summary>
@@ -58,6 +67,12 @@ public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, Gu
 
     /// <summary>For hide and attach: all is undone again unless it is confirmed within this time of its beginning; null where it holds at once.</summary>
     public TimeSpan? RollbackAfter { get; init; }
+
+    /// <summary>For save and restore: the image and what lies beside it; null where a question is about no file.</summary>
+    public GuestImage? Image { get; init; }
+
+    /// <summary>For restore: which functions the guest gets.</summary>
+    public Homecoming Homecoming { get; init; }
 
     public bool IsNow => Scope.HasFlag(Scope.Now);
     public bool IsBoot => Scope.HasFlag(Scope.Boot);

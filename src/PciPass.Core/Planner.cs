@@ -54,6 +54,12 @@ public static class Planner
                         GiveBack(host, function, taken, steps);
                 }
                 break;
+            case Verb.Save:
+                Save(host, request, steps);
+                break;
+            case Verb.Restore:
+                steps.Add(new StartGuest(request.Guest!.Value.Name, request.Image!.Path));
+                break;
             case Verb.Unhide:
                 if (request.IsNow)
                 {
@@ -67,6 +73,22 @@ public static class Planner
         }
         // A probe cannot be undone, so it comes last.
         return plan with { Steps = [.. steps.OrderBy(step => step is Probe)] };
+    }
+
+    /// <summary>
+    /// Every function goes out first: what a guest has when it is saved, it cannot be asked to let go of any more. They stay hidden, since it
+    /// will want them back. The record is written behind the image: it says that the image is whole.
+    /// </summary>
+    static void Save(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    {
+        var guest = host.FindGuest(request.Guest!.Value)!;
+        var image = request.Image!;
+        // The last one in is the first one out: plugged in again, each finds its own slot.
+        foreach (var function in SavedGuest.Of(host, guest).Functions.Reverse())
+            steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: false));
+        steps.Add(new SaveGuest(image.Path, guest.Name, guest.Start.Number, Saved: true));
+        steps.Add(new EditFile(image.RecordPath, null, new FileContent(SavedGuest.Of(host, guest).ToText())));
+        steps.Add(new EndGuest(guest.Name, guest.Start.Number));
     }
 
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();

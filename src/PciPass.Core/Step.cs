@@ -16,6 +16,12 @@ public abstract record Step
     /// <summary>The step that undoes this one; null when nothing can, in which case it is the last of its plan.</summary>
     public abstract Step? Reverse();
 
+    /// <summary>
+    /// Whether it is a point of no return: nothing undoes it, it is the last of its plan, and once the host is seen behind it, the whole
+    /// operation is done, however it was interrupted.
+    /// </summary>
+    public virtual bool IsFinal => false;
+
     /// <summary>The text form; <see cref="Parse"/> reads it.</summary>
     public abstract string Text { get; }
 
@@ -36,6 +42,17 @@ public abstract record Step
         if (words is ["network", var function, var name, var was, "->", var will] && PciAddress.TryParse(function, out var owner) && (was == "-") != (will == "-")
             && SetNetwork.IsName(name))
             return new SetNetwork(owner, name, Settings(was), Settings(will));
+        switch (words)
+        {
+            case ["save", ['/', ..] image, "-", "->", var guest] when TryGuest(guest, out var name, out var domId):
+                return new SaveGuest(image, name, domId, Saved: true);
+            case ["save", ['/', ..] image, var guest, "->", "-"] when TryGuest(guest, out var name, out var domId):
+                return new SaveGuest(image, name, domId, Saved: false);
+            case ["end", var guest] when TryGuest(guest, out var name, out var domId):
+                return new EndGuest(name, domId);
+            case ["start", var guest, ['/', ..] image] when GuestName.TryParse(guest, out var name):
+                return new StartGuest(name, image);
+        }
         if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
             return new EditFile(path, Content(before), Content(after));
         if (words is ["module", var module, ("no" or "yes") and var was, "->", ("no" or "yes") and var then] && was != then && LoadModule.IsName(module))
@@ -77,6 +94,14 @@ public abstract record Step
             return at > 0 && GuestStart.TryParse(guest.Toolstack ?? Toolstack.Xen, word.AsSpan(at + 1), out var start)
                 ? new Plug(address, guest.Name, start, plugged)
                 : throw new FormatException($"\"{word}\" is no start of a guest, like web1/3 or qemu:web1/4711.88123");
+        }
+
+        static bool TryGuest(string word, out GuestName guest, out int domId)
+        {
+            var at = word.LastIndexOf('/');
+            domId = 0;
+            guest = default;
+            return at > 0 && int.TryParse(word.AsSpan(at + 1), out domId) && domId > 0 && GuestName.TryParse(word[..at], out guest);
         }
     }
 
@@ -203,4 +228,44 @@ public sealed record Probe(PciAddress Address) : FunctionStep(Address)
     public override Step? Reverse() => null;
     public override string Text => $"probe {Address}";
     public override string Sentence => $"let the kernel find a driver for {Address} (cannot be undone)";
+}
+
+/// <summary>
+/// Writes a running guest into an image and leaves it paused, as it is in there; or takes that back: the guest goes on, and the image is removed.
+/// A guest that goes on was never resumed from anything, so this is harmless even where resuming the image would kill it (seen in the lab).
+/// </summary>
+/// <param name="Path">The image: an absolute path without blanks.</param>
+/// <param name="Guest">The guest.</param>
+/// <param name="DomId">This start of it.</param>
+/// <param name="Saved">True: write it; false: take it back.</param>
+public sealed record SaveGuest(string Path, GuestName Guest, int DomId, bool Saved) : Step
+{
+    public override string Target => Path;
+    public override Step Reverse() => new SaveGuest(Path, Guest, DomId, !Saved);
+    public override string Text => Saved ? $"save {Path} - -> {Guest}/{DomId}" : $"save {Path} {Guest}/{DomId} -> -";
+    public override string Sentence => Saved ? $"write {Guest} (domain {DomId}) to {Path}, and pause it" : $"let {Guest} (domain {DomId}) go on, and remove {Path}";
+}
+
+/// <summary>Ends a guest that has been saved.</summary>
+/// <param name="Guest">The guest.</param>
+/// <param name="DomId">This start of it.</param>
+public sealed record EndGuest(GuestName Guest, int DomId) : Step
+{
+    public override string Target => Guest.ToString();
+    public override Step? Reverse() => null;
+    public override bool IsFinal => true;
+    public override string Text => $"end {Guest}/{DomId}";
+    public override string Sentence => $"end {Guest} (domain {DomId}), which is saved (cannot be undone)";
+}
+
+/// <summary>Starts a guest from its image. It goes on with its work at once, so nothing undoes this.</summary>
+/// <param name="Guest">The guest.</param>
+/// <param name="Path">The image.</param>
+public sealed record StartGuest(GuestName Guest, string Path) : Step
+{
+    public override string Target => Guest.ToString();
+    public override Step? Reverse() => null;
+    public override bool IsFinal => true;
+    public override string Text => $"start {Guest} {Path}";
+    public override string Sentence => $"start {Guest} from {Path} (cannot be undone)";
 }

@@ -59,8 +59,14 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         return userId == 0 ? "root" : userId.ToString(CultureInfo.InvariantCulture);
     }
 
+    static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
+
     public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
     {
+        // Ctrl-C on the terminal is for this program alone, which then undoes: an xl that dies of it while it saves a guest leaves that suspended
+        // for good (seen in the lab). A program without a session of its own gets the terminal's signals.
+        if (program == "xl" && SetSid is string own)
+            (program, arguments) = (own, [program, .. arguments]);
         var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);

@@ -67,6 +67,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         Plug { Start.Toolstack: not Toolstack.Xen } plug => QemuPlug.Observe(host, plug),
         Plug plug => ObservePlug(plug),
         LoadModule module => ObserveModule(module),
+        SaveGuest save => ObserveSave(save),
+        EndGuest end => IsAlive(end.Guest, end.DomId)
+            ? new Observation(Position.From, $"domain {end.DomId}, which still is there")
+            : new Observation(Position.To, $"no domain {end.DomId} any more"),
+        StartGuest start => ObserveStart(start),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
@@ -114,6 +119,18 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 break;
             case LoadModule module:
                 Modprobe(module);
+                break;
+            case SaveGuest { Saved: true } save:
+                WriteImage(save);
+                break;
+            case SaveGuest back:
+                TakeImageBack(back);
+                break;
+            case EndGuest end:
+                Xl(XlDeadline, "destroy", $"{end.DomId}");
+                break;
+            case StartGuest start:
+                Xl(ImageDeadline, "restore", start.Path);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step));
@@ -301,19 +318,19 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     }
 
     /// <summary>
-    /// Waits for runs of xl that work on one of these functions: a process that dies leaves its xl running, and it may wait for a guest
+    /// Waits for runs of xl that work on an operation's functions, image or guest: a process that dies leaves its xl running, and it may wait for a guest
     /// for ten seconds before it acts.
     /// </summary>
     /// <returns>Null once there is none; else which one still runs.</returns>
-    public string? WaitForTools(IReadOnlyList<PciAddress> functions)
+    public string? WaitForTools(Operation operation)
     {
         Xenstore? store = null;
         var start = host.Clock.GetTimestamp();
         try
         {
-            while (FindTool(functions) is string tool)
+            while (FindTool(operation) is string tool)
             {
-                if (host.Clock.GetElapsedTime(start) > ToolDeadline)
+                if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore ? ImageDeadline : ToolDeadline))
                     return $"{tool} is still at work";
                 store ??= OpenXenstore();
                 try
@@ -334,15 +351,94 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         }
     }
 
-    string? FindTool(IReadOnlyList<PciAddress> functions)
+    string? FindTool(Operation operation)
     {
+        HashSet<string> targets = [.. operation.Request.Functions.Select(function => $"{function}"), .. operation.Steps.Select(step => step switch { SaveGuest save => save.Path, StartGuest start => start.Path, _ => null }).OfType<string>()];
+        var ends = operation.Steps.OfType<EndGuest>().Select(step => $"{step.DomId}").ToArray();
         foreach (var process in host.Files.List("/proc").Where(name => name.All(char.IsAsciiDigit)))
         {
             var words = (host.Files.ReadText($"/proc/{process}/cmdline") ?? "").Split('\0', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length > 1 && words[0][(words[0].LastIndexOf('/') + 1)..] == "xl" && words.Any(word => functions.Any(function => word == $"{function}")))
+            if (words.Length > 1 && words[0][(words[0].LastIndexOf('/') + 1)..] == "xl" && (words.Any(targets.Contains) || (words is [_, "destroy", var domain] && ends.Contains(domain))))
                 return $"{string.Join(' ', words)} (process {process})";
         }
         return null;
+    }
+
+    /// <summary>Writing or reading an image takes as long as the guest is large and the disk slow; past this somebody has to look.</summary>
+    static readonly TimeSpan ImageDeadline = TimeSpan.FromHours(1);
+
+    /// <summary>
+    /// xl writes the image, and pauses the guest before it lets it out of its suspension. The image is made before, for root alone: xl would
+    /// make one that everybody may read, with all that the guest had in memory. xl does not flush it.
+    /// </summary>
+    void WriteImage(SaveGuest save)
+    {
+        host.Files.CreateFile(save.Path, []);
+        Xl(ImageDeadline, "save", "-p", $"{save.DomId}", save.Path);
+        host.Files.Append(save.Path, [], flush: true);
+    }
+
+    void TakeImageBack(SaveGuest back)
+    {
+        // The guest first: it is what matters, and while the image is there it can be seen that there is something to do.
+        if (StateOf(back) is [_, _, 'p', ..])
+            Xl(XlDeadline, "unpause", $"{back.DomId}");
+        RemoveImage(back);
+    }
+
+    /// <summary>Removes what there is of an image; for a guest that the host's restart has ended, that is all there is to be undone.</summary>
+    public void RemoveImage(SaveGuest save)
+    {
+        if (host.Files.Exists(save.Path))
+            host.Files.RemoveFile(save.Path);
+    }
+
+    Observation ObserveSave(SaveGuest step)
+    {
+        var state = StateOf(step);
+        // Whoever wrote the image was killed while he did: nothing that Xen's tools can do lets the guest out of that (seen in the lab).
+        if (state is [_, _, _, 's', ..])
+            return new Observation(Position.Elsewhere, $"a guest that is suspended for good, since the xl that saved it has died; xl destroy {step.DomId} ends it");
+        var (there, paused) = (host.Files.Exists(step.Path), state is [_, _, 'p', ..]);
+        var (without, with) = step.Saved ? (Position.From, Position.To) : (Position.To, Position.From);
+        return there && paused ? new Observation(with, "an image, and the guest is paused")
+            : !there && !paused ? new Observation(without, "no image")
+            : new Observation(Position.HalfWay, there ? "an image, but the guest is not paused" : "no image, but the guest is paused");
+    }
+
+    /// <summary>Only xl can ask: six letters, the third for paused, the fourth for shut down or suspended (xl(1), list); null when the guest is gone.</summary>
+    string? StateOf(SaveGuest step)
+    {
+        if (!IsAlive(step.Guest, step.DomId))
+            return null;
+        var result = host.Run("xl", ["list", $"{step.DomId}"], XlDeadline);
+        var row = result.Output.TrimEnd('\n').Split('\n')[^1].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        return result.ExitCode == 0 && row is [.., { Length: 6 } state, _] ? state : throw new HostFailure($"xl list {step.DomId} ended with {result.ExitCode}: {Said(result)}");
+    }
+
+    bool IsAlive(GuestName guest, int domId)
+    {
+        using var store = OpenXenstore();
+        return store.Read($"/local/domain/{domId}/name") == guest.ToString();
+    }
+
+    Observation ObserveStart(StartGuest start)
+    {
+        using var store = OpenXenstore();
+        return store.Consistent(transaction =>
+        {
+            foreach (var id in store.List("/local/domain", transaction))
+            {
+                if (id != "0" && store.Read($"/local/domain/{id}/name", transaction) == start.Guest.ToString())
+                {
+                    // libxl writes this when the guest's memory is all there (libxl__build_post); one that was cut off before is no guest.
+                    return store.Read($"/local/domain/{id}/store/ring-ref", transaction) is not null
+                        ? new Observation(Position.To, $"{start.Guest} running as domain {id}")
+                        : new Observation(Position.HalfWay, $"domain {id} of that name, which is not built to its end");
+                }
+            }
+            return new Observation(Position.From, $"no guest {start.Guest}");
+        });
     }
 
     Observation ObservePlug(Plug plug)
@@ -377,9 +473,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
 
     void Write(string path, string value) => host.Files.WriteAttribute(path, value, writeDeadline ?? WriteDeadline);
 
-    void Xl(params ReadOnlySpan<string> arguments)
+    void Xl(params ReadOnlySpan<string> arguments) => Xl(XlDeadline, arguments);
+
+    void Xl(TimeSpan deadline, params ReadOnlySpan<string> arguments)
     {
-        var result = host.Run("xl", arguments.ToArray(), XlDeadline);
+        var result = host.Run("xl", arguments.ToArray(), deadline);
         if (result.ExitCode != 0)
             throw new HostFailure($"xl {string.Join(' ', arguments)} ended with {result.ExitCode}: {Said(result)}");
     }

@@ -43,7 +43,13 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction))) { HasAgent = store.Read($"/local/domain/{id}/{GuestAsk.Agent}", transaction) == GuestAsk.Version }));
+                {
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction)))
+                    {
+                        HasAgent = store.Read($"/local/domain/{id}/{GuestAsk.Agent}", transaction) == GuestAsk.Version,
+                        Uuid = Uuid(store.Read($"/local/domain/{id}/vm", transaction)),
+                    }));
+                }
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
@@ -133,6 +139,8 @@ static class XenReader
         var dot = text.LastIndexOf('.');
         return dot > 0 && text.Length == dot + 3 && text[dot + 1] == '0' ? $"{text[..(dot + 1)]}{text[dot + 2]}" : text;
     }
+
+    static string? Uuid(string? vm) => vm is not null && vm.StartsWith("/vm/", StringComparison.Ordinal) && Guid.TryParse(vm.AsSpan("/vm/".Length), out var uuid) ? uuid.ToString() : null;
 
     static GuestType Type(string? text) => text switch
     {

@@ -74,11 +74,12 @@ public sealed class SimGuest
 
     FrontendHabit habit;
 
-    internal SimGuest(SimHost host, GuestPlan plan, int domId)
+    internal SimGuest(SimHost host, GuestPlan plan, int domId, string? uuid)
     {
         this.host = host;
         Plan = plan;
         DomId = domId;
+        Uuid = uuid ?? new Guid(DomId, 0x4f2a, 0x4c11, 0x8e, 0x51, 0, 0, 0, 0, 0, 1).ToString();
         habit = plan.Habit;
     }
 
@@ -86,8 +87,28 @@ public sealed class SimGuest
     public string Name => Plan.Name;
     public int DomId { get; }
 
-    /// <summary>Another one at each start.</summary>
-    public string Uuid => new Guid(DomId, 0x4f2a, 0x4c11, 0x8e, 0x51, 0, 0, 0, 0, 0, 1).ToString();
+    /// <summary>Another one at each start, but kept by an image.</summary>
+    public string Uuid { get; }
+
+    /// <summary>Whether it ever had a function with an interrupt pin: its kernel keeps the line's interrupt.</summary>
+    public bool HasHadPin { get; private set; }
+
+    /// <summary>Whether xl is writing it into an image, or died while it did.</summary>
+    public bool IsSuspended { get; set; }
+
+    bool isPaused;
+
+    /// <summary>Whether it stands still; it looks at what it has missed when it goes on.</summary>
+    public bool IsPaused
+    {
+        get => isPaused;
+        internal set
+        {
+            isPaused = value;
+            if (!value)
+                Habit = habit;
+        }
+    }
 
     public bool Alive { get; internal set; } = true;
 
@@ -125,6 +146,7 @@ public sealed class SimGuest
     void Appear(string at, SimFunction function)
     {
         functions[at] = function;
+        HasHadPin |= function.InterruptPin != 0;
         if (function.MacAddress is null || DriverOf(function) is null || interfaces.ContainsKey(function))
             return;
         var n = 0;
@@ -200,7 +222,7 @@ public sealed class SimGuest
 
     void Later(TimeSpan delay, Action action) => host.Clock.After(delay + TimeSpan.FromMilliseconds(1), () =>
     {
-        if (Alive && Habit.Connects is not null)
+        if (Alive && !IsPaused && !IsSuspended && Habit.Connects is not null)
             action();
     });
 

@@ -255,6 +255,8 @@ public sealed partial class SimHost
         detached.Clear();
         pcibackLog.Clear();
         bootedAt = Clock.Elapsed;
+        messages.Clear();
+        Say("Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org)");
         Iommu.Reset();
         Iommu.Present = iommu;
         Store.Reset();
@@ -284,6 +286,7 @@ public sealed partial class SimHost
         Store.Write("/local/domain/0/domid", "0");
         Store.MakeDirectory("/libxl");
         Store.MakeDirectory("/vm");
+        tree.Root.Make("var/lib/xen/save");
         tree.Put("/var/lib/xen/userdata-d.0.00000000-0000-0000-0000-000000000000.libxl-json", "{ \"domid\": 4294967295, \"c_info\": { \"type\": \"pv\", \"name\": \"Domain-0\" }, \"b_info\": {} }\0"u8.ToArray());
         foreach (var plan in plans.Values.Where(static plan => plan.Autostart))
             StartGuest(plan.Name);

@@ -26,6 +26,7 @@ public sealed partial class SimHost : HostSystem
     readonly List<string> kernelLog = [];
     readonly List<string> pcibackLog = [];
     readonly SortedSet<string> loadedModules = new(StringComparer.Ordinal);
+    readonly List<string> messages = [];
     readonly List<SimFile> held = [];
     TimeSpan bootedAt;
     readonly List<SimXenstoreChannel> channels = [];
@@ -291,6 +292,7 @@ public sealed partial class SimHost : HostSystem
             "modprobe" => Modprobe(arguments),
             "ip" => SimIp.Start(Names, arguments),
             "dmesg" when arguments is ["-r"] => SimProcess.Ended(new ProgramResult(0, string.Concat(kernelLog.Select(line => line.Insert(line.IndexOf('>') + 1, "[    0.000000] ") + '\n')), "")),
+            "dmesg" => SimProcess.Ended(new ProgramResult(0, string.Concat(messages.Select(line => $"{line}\n")), "")),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
             _ => throw new HostFailure("run", program, Errno.ENOENT),
         };
@@ -397,12 +399,12 @@ public sealed partial class SimHost : HostSystem
 
     internal GuestPlan? Plan(string name) => plans.GetValueOrDefault(name);
 
-    internal SimGuest Launch(GuestPlan plan)
+    internal SimGuest Launch(GuestPlan plan, string? uuid = null)
     {
-        // What it is given stands in its file, which may have been changed since it was made.
-        if (Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
+        // What it is given when it is made stands in its file, which may have been changed since; a restored one brings its own configuration along.
+        if (uuid is null && Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
             plan = plan with { Functions = [.. Core.Formats.XlConfig.Parse(text).Functions] };
-        var guest = new SimGuest(this, plan, nextDomId++);
+        var guest = new SimGuest(this, plan, nextDomId++, uuid);
         var domain = guest.DomId;
         if (HasIommu && (plan.Passthrough || plan.Functions.Count > 0))
             Iommu.Domains.Add(domain);
@@ -411,6 +413,7 @@ public sealed partial class SimHost : HostSystem
         Store.Write($"/local/domain/{domain}/name", plan.Name);
         Store.Write($"/local/domain/{domain}/domid", $"{domain}");
         Store.Write($"/local/domain/{domain}/memory/target", "262144");
+        Store.Write($"/local/domain/{domain}/store/ring-ref", "490375");
         Store.MakeDirectory($"/local/domain/{domain}/device");
         Store.MakeDirectory($"/local/domain/{domain}/control");
         Store.Write($"/libxl/{domain}/type", plan.Type switch { GuestType.Hvm => "hvm", GuestType.Pvh => "pvh", _ => "pv" });
@@ -446,6 +449,26 @@ public sealed partial class SimHost : HostSystem
 
         static string Field(string name, int value) => value == 0 ? "" : $"\"{name}\": {value}, ";
     }
+
+    /// <summary>What the kernel says in its log.</summary>
+    internal void Say(string message) => messages.Add(string.Create(CultureInfo.InvariantCulture, $"[{Clock.Elapsed.TotalSeconds,12:0.000000}] {message}"));
+
+    /// <summary>The kernel's log has run over: it no longer goes back to its start.</summary>
+    public void ForgetMessages() => messages.Clear();
+
+    /// <summary>Writes a file as xl does: over what is there, and not flushed.</summary>
+    internal bool WriteImage(string path, byte[] content)
+    {
+        if (tree.Resolve(path[..path.LastIndexOf('/')]) is not SimDirectory folder)
+            return false;
+        if (folder.Find(path[(path.LastIndexOf('/') + 1)..]) is SimFile there)
+            there.Content = content;
+        else
+            folder.Set(path[(path.LastIndexOf('/') + 1)..], new SimFile { Content = content });
+        return true;
+    }
+
+    internal byte[]? ReadImage(string path) => tree.Resolve(path) is SimFile file ? file.Content : null;
 
     /// <summary>Ends a guest, as <c>xl destroy</c> does.</summary>
     /// <param name="name">The guest.</param>
@@ -603,7 +626,7 @@ public sealed partial class SimHost : HostSystem
             text.Append(CultureInfo.InvariantCulture, $"use {use}\n");
         foreach (var guest in guests.OrderBy(guest => guest.Name, StringComparer.Ordinal))
         {
-            text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}\n");
+            text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}{(guest.IsSuspended ? " suspended" : guest.IsPaused ? " paused" : "")}\n");
             foreach (var (at, function) in guest.Functions)
                 text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={(guest.IsUnbound(at) ? null : guest.DriverOf(function)) ?? "-"}\n");
         }
@@ -615,6 +638,8 @@ public sealed partial class SimHost : HostSystem
         }
         foreach (var path in StoreLeaves("/libxl/pci").Concat(StoreLeaves("/local/domain/0/backend/pci")).Order(StringComparer.Ordinal))
             text.Append(CultureInfo.InvariantCulture, $"xenstore {path} = {Store.ReadText(path)}\n");
+        foreach (var (path, file) in tree.FilesBelow("/var/lib/xen/save"))
+            text.Append(CultureInfo.InvariantCulture, $"image {path} {file.Content.Length}\n");
         foreach (var (path, file) in tree.FilesBelow("/etc"))
         {
             text.Append(CultureInfo.InvariantCulture, $"file {path}\n");

@@ -11,7 +11,7 @@ public sealed class GuestUnknown : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request.Guest is not GuestReference name || host.Guests.Any(name.Means))
+        if (request.Guest is not GuestReference name || host.Guests.Any(name.Means) || request.Verb == Verb.Restore)
             yield break;
         // A guest that is gone can still be told to give back: nothing is left to unplug.
         if (request.Verb == Verb.Detach && host.Taken.Any(taken => name.Agrees(taken.Guest) && request.Functions.Contains(taken.Address)))
