@@ -56,7 +56,7 @@ public class FuzzTests
             _ = NetworkTables.ParseDefaultRoutes6(Text(bytes)).Count();
         }),
         ("addresses", ["\x28\0\0\0\x14\0\x02\0\0\0\0\0\0\0\0\0\x02\x18\0\0\x03\0\0\0\x08\0\x01\0\n\0\0\x01\x08\0\x02\0\n\0\0\x02"], bytes => NetworkTables.ParseAddresses(bytes).Count()),
-        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(Text(bytes), [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
+        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(bytes, [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
         ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']"], bytes => XlConfig.Parse(Text(bytes))),
         ("device list", ["# kept\n0000:09:00.0  0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000  pciback  if-moved=follow,method=modprobe # card\n"], bytes => DeviceList.Parse(new FileContent(bytes))),
         ("file content", ["one\\ntwo\\x41\\\\"], bytes => Own(() => FileContent.Parse(Text(bytes)))),
