@@ -13,8 +13,21 @@ static class Json
     // The text goes to a terminal or a program, never into a page: an arrow stays an arrow.
     static readonly JsonShapes Shapes = new(new JsonSerializerOptions(JsonShapes.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    public static void Write<T>(Session session, T value) =>
-        session.Terminal.Output.WriteLine(JsonSerializer.Serialize(value, (JsonTypeInfo<T>)Shapes.GetTypeInfo(typeof(T))!));
+    public static void Write<T>(Session session, T value)
+    {
+        var (output, shape) = (session.Terminal.Output, (JsonTypeInfo<T>)Shapes.GetTypeInfo(typeof(T))!);
+        // A list of thousands of functions goes out piece by piece, and is never in memory as a whole.
+        if (output is StreamWriter writer)
+        {
+            writer.Flush();
+            JsonSerializer.Serialize(writer.BaseStream, value, shape);
+            writer.WriteLine();
+        }
+        else
+        {
+            output.WriteLine(JsonSerializer.Serialize(value, shape));
+        }
+    }
 }
 
 sealed record JsonFinding(string Code, string Severity, string Subject, string What, string Why, string Do)
@@ -49,7 +62,7 @@ sealed record JsonFunction(string Address, string Name, string Class, string Cla
 
 sealed record JsonTaken(int Operation, string? DriverBefore, string? DriverOverrideBefore, string? ForGuest);
 
-sealed record JsonList(JsonFunction[] Functions, JsonFinding[] Host);
+sealed record JsonList(IEnumerable<JsonFunction> Functions, JsonFinding[] Host);
 
 sealed record JsonPlan(string Verb, string[] Functions, string? Guest, bool Refused, string[] Steps, JsonFinding[] Findings)
 {

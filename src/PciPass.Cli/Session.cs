@@ -34,9 +34,9 @@ sealed class Session(HostSystem host, Terminal terminal)
         Use(new ImageSystem(Host, root));
     }
 
-    public HostSnapshot Read()
+    public HostSnapshot Read(Detail detail = Detail.All)
     {
-        var snapshot = HostReader.Read(Host, Journal);
+        var snapshot = HostReader.Read(Host, Journal, detail);
         foreach (var sentence in snapshot.Unread)
             Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}");
         return snapshot;
@@ -51,7 +51,7 @@ sealed class Session(HostSystem host, Terminal terminal)
     public string NameOf(HostSnapshot snapshot, PciFunction function)
     {
         names ??= new PciIdsFile(
-            Host.Files.ReadText("/usr/share/misc/pci.ids") ?? Host.Files.ReadText("/usr/share/hwdata/pci.ids") ?? "",
+            Host.Files.ReadAll("/usr/share/misc/pci.ids", PciIdsFile.UsualLength) ?? Host.Files.ReadAll("/usr/share/hwdata/pci.ids", PciIdsFile.UsualLength) ?? [],
             snapshot.Functions.Values.Select(each => each.Ids));
         return names.Name(function.Ids);
     }

@@ -11,7 +11,7 @@ namespace PciPass.Core;
 public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 {
     const byte PowerManagementCapability = 0x01, MsiCapability = 0x05, PciExpressCapability = 0x10, MsixCapability = 0x11, AdvancedFeaturesCapability = 0x13;
-    const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d;
+    const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d, VirtualizationCapability = 0x0010;
 
     readonly ReadOnlySpan<byte> bytes = bytes;
 
@@ -91,6 +91,14 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 
     /// <summary>Whether it may send requests with the numbers of other, absent functions (device control, bit 9).</summary>
     public bool UsesPhantomFunctions => FindCapability(PciExpressCapability) is int at && (Word(at + 8) & 0x200) != 0;
+
+    /// <summary>
+    /// The virtual functions that are switched on (SR-IOV 1.1, 3.3): how many, how far the first one's routing id is from this function's,
+    /// and how far they are from each other; zeros where there are none.
+    /// </summary>
+    public (int Count, int First, int Stride) VirtualFunctions => FindExtendedCapability(VirtualizationCapability) is int at && (Word(at + 0x08) & 1) != 0
+        ? (Word(at + 0x10), Word(at + 0x14), Word(at + 0x16))
+        : default;
 
     /// <summary>The same bytes without the Device Serial Number: the capability becomes an empty one, so that the list goes on behind it.</summary>
     public static byte[] WithoutSerialNumber(byte[] config)

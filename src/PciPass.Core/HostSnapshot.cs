@@ -127,6 +127,9 @@ public sealed record HostSnapshot
     /// <summary>Whether a function is held for guests, and so away from the host's own drivers.</summary>
     public bool IsHeld(PciFunction function) => function.Driver == Holder;
 
+    /// <summary>The functions that a request names and that exist.</summary>
+    internal NamedFunctions Named(Request request) => Index.Named(this, request);
+
     /// <summary>
     /// The attachment of a function to a guest that lives. The nodes of a destroyed guest stay in xenstore (seen in the lab,
     /// after a save and destroy): they own nothing.

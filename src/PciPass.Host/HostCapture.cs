@@ -56,7 +56,7 @@ public sealed class HostCapture : HostSystem
         var snapshot = HostReader.Read(capture, new Journal(capture));
         foreach (var path in (ReadOnlySpan<string>)["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"])
         {
-            if (host.Files.ReadText(path) is string names)
+            if (host.Files.ReadAll(path, PciIdsFile.UsualLength) is byte[] names)
             {
                 capture.tree.Put(path, PciIdsFile.Excerpt(names, snapshot.Functions.Values.Select(function => function.Ids)));
                 break;

@@ -10,7 +10,8 @@ public static class HostReader
 {
     /// <param name="host">The host.</param>
     /// <param name="journal">pcipass' own journal, for what it took and what has not ended.</param>
-    public static HostSnapshot Read(HostSystem host, Journal journal)
+    /// <param name="detail">How much of each function.</param>
+    public static HostSnapshot Read(HostSystem host, Journal journal, Detail detail = Detail.All)
     {
         var files = host.Files;
         var names = KernelNames.Read(files);
@@ -19,7 +20,7 @@ public static class HostReader
         var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? (host.IsRecorded ? "recorded" : null) ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
         var operations = Try(host, journal.ReadAll, "the journal", unread, []);
         var unfinished = Ledger.Unfinished(operations);
-        var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet());
+        var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet(), detail);
         var taken = Ledger.Taken(operations, bootId);
         var settings = Settings.Parse(files.ReadText(Settings.Path));
         unread.AddRange(settings.Errors);

@@ -43,6 +43,9 @@ static partial class Libc
     [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint ReadLink(string path, Span<byte> buffer, nint size);
 
+    [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
+    public static partial nint ReadDirectory(int descriptor, Span<byte> buffer, nint size);
+
     [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MakeDirectory(string path, int mode);
 

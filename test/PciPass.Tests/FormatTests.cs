@@ -175,8 +175,8 @@ public class FormatTests
     [Fact]
     public void Names_come_from_the_list_of_ids()
     {
-        const string List = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n";
-        var names = new PciIdsFile(List, [new PciIds(0x8086, 0x10d3, 0, 0)]);
+        var list = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n"u8;
+        var names = new PciIdsFile(list, [new PciIds(0x8086, 0x10d3, 0, 0)]);
         Assert.Equal("Intel 82574L Gigabit Network Connection", names.Name(new PciIds(0x8086, 0x10d3, 0, 0)));
         Assert.Equal("vendor 1234 device 5678", names.Name(new PciIds(0x1234, 0x5678, 0, 0)));
     }

@@ -77,4 +77,18 @@ public static class Catalogue
     /// <summary>All findings about a request; refusals first, otherwise in the order of <see cref="All"/>.</summary>
     public static ImmutableArray<Finding> Check(HostSnapshot host, Request request) =>
         [.. All.SelectMany(rule => rule.Check(host, request)).OrderByDescending(finding => finding.Severity >= Severity.Refuse)];
+
+    /// <summary>The first refusal among the findings that lies in a function and not in the host; null where there is none. Those behind it are not looked for.</summary>
+    public static Finding? FirstRefusal(HostSnapshot host, Request request)
+    {
+        foreach (var rule in All)
+        {
+            foreach (var finding in rule.Check(host, request))
+            {
+                if (finding.Severity >= Severity.Refuse && finding.Subject != "host")
+                    return finding;
+            }
+        }
+        return null;
+    }
 }
