@@ -39,11 +39,14 @@ public abstract record Step
     public static Step Parse(string line, IReadOnlyDictionary<string, FileContent>? contents = null)
     {
         var words = line.Split(' ');
-        if (words is ["network", var function, var name, var was, "->", var will] && PciAddress.TryParse(function, out var owner) && (was == "-") != (will == "-")
-            && SetNetwork.IsName(name))
-            return new SetNetwork(owner, name, Settings(was), Settings(will));
         switch (words)
         {
+            case ["edit", ['/', ..] path, var before, "->", var after] when before != after:
+                return new EditFile(path, Content(before), Content(after));
+            case ["module", var module, ("no" or "yes") and var was, "->", ("no" or "yes") and var will] when was != will && LoadModule.IsName(module):
+                return new LoadModule(module, will == "yes");
+            case ["network", var function, var name, var was, "->", var will] when PciAddress.TryParse(function, out var owner) && (was == "-") != (will == "-") && SetNetwork.IsName(name):
+                return new SetNetwork(owner, name, Settings(was), Settings(will));
             case ["save", ['/', ..] image, "-", "->", var guest] when TryGuest(guest, out var name, out var domId):
                 return new SaveGuest(image, name, domId, Saved: true);
             case ["save", ['/', ..] image, var guest, "->", "-"] when TryGuest(guest, out var name, out var domId):
@@ -53,10 +56,6 @@ public abstract record Step
             case ["start", var guest, ['/', ..] image] when GuestName.TryParse(guest, out var name):
                 return new StartGuest(name, image);
         }
-        if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
-            return new EditFile(path, Content(before), Content(after));
-        if (words is ["module", var module, ("no" or "yes") and var was, "->", ("no" or "yes") and var then] && was != then && LoadModule.IsName(module))
-            return new LoadModule(module, then == "yes");
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
         {
             switch (words)

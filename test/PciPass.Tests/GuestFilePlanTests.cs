@@ -97,7 +97,7 @@ public class GuestFilePlanTests
     {
         var host = HostWith("name = 'web1'\npci = [ 'name=front' ]\n");
         Assert.Equal(0, Told.By(host, "hide 09:00.0 --now").ExitCode);
-        host.Store.Write("/libxl/pci/0000-09-00-0/name", "front");
+        Assert.Equal(0, host.Run("xenstore-write", ["/libxl/pci/0000-09-00-0/name", "front"], TimeSpan.FromSeconds(1)).ExitCode);
         Assert.Contains("/etc/xen/web1.cfg names 0000:09:00.0, and web1 does not have it now", Told.By(host, "guests").Output, StringComparison.Ordinal);
         Assert.Equal(0, Told.By(host, "detach 09:00.0 web1").ExitCode);
         Assert.Equal("name = 'web1'\npci = [ ]", host.Files.ReadText(File));

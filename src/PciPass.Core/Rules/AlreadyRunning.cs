@@ -6,6 +6,8 @@ public sealed class AlreadyRunning : Rule
     public override string Code => "guest-running";
     public override string Meaning => "A guest of this name is running; two would write to the same disks.";
     public override string Source => "xl(1), restore; xenstore: /local/domain/DOMID/name.";
+    public override string Remedy => "Shut the running guest down first, if the saved one is wanted instead.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

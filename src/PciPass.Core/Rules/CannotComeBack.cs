@@ -6,6 +6,8 @@ public sealed class CannotComeBack : Rule
     public override string Code => "cannot-come-back";
     public override string Meaning => "The guest's configuration does not say passthrough=\"enabled\", so the restored guest can get no function.";
     public override string Source => "xl.cfg(5), passthrough; after xl restore, xl pci-attach ends with \"xc_assign_device failed: Operation not supported\" (seen in the lab). A function in pci= prepares a guest at its start, but a saved one no longer has it.";
+    public override string Remedy => "Set passthrough=\"enabled\" in the guest's configuration and start it again.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class GuestAgent : Rule
     public override string Code => "guest-agent";
     public override string Meaning => "No agent runs in the guest, so its driver still works on a function while it is taken away.";
     public override string Source => "libxl takes the guest's access away before the guest is asked to let go (libxl_pci.c); DMA faults of the function were seen in the lab. pcipass guest agent, docs/guest-agent.md.";
+    public override string Remedy => "Run \"pcipass guest agent\" in the guest, or unbind the driver there first.";
+    public override Weights Weights => Weights.Note;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

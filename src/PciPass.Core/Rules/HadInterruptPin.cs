@@ -6,6 +6,8 @@ public sealed class HadInterruptPin : Rule
     public override string Code => "had-interrupt-pin";
     public override string Meaning => "A PV guest that has had a function with an interrupt pin dies as it resumes from an image, also when the function was taken out before.";
     public override string Source => "Seen in the lab with Linux 6.1 and 6.12 as guests: a general protection fault in xen_irq_resume (drivers/xen/events/events_base.c); the line's interrupt stays registered in the guest after the function is gone. docs/save.md.";
+    public override string Remedy => "Shut the guest down inside and start it again; give it functions without an interrupt pin, such as virtual functions.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class HistoryUnknown : Rule
     public override string Code => "history-unknown";
     public override string Meaning => "Which functions the guest has had since it was started is not known for sure, and one with an interrupt pin would kill it as it resumes.";
     public override string Source => "pcipass' journal, and pciback's \"registering for DOMID\" in the kernel's log, which tells what others attached by hand as long as it goes back to the kernel's start.";
+    public override string Remedy => "Accept it if nobody has attached a function by hand; or shut the guest down and start it again.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

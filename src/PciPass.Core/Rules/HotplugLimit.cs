@@ -10,6 +10,8 @@ public sealed class HotplugLimit : Rule
 
     public override string Source =>
         $"Red Hat Enterprise Linux 5, Virtualization Guide, 15.5: because of the tracking of interrupts, more than {Settings.HotplugLimit} in a brief time can cause a kernel error. Counted per function, guest and boot from the journal and the kernel's log; {Settings.Path} sets window and figures.";
+    public override string Remedy => "Wait until it is less within the window, or restart the host.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted | Weights.Warn;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

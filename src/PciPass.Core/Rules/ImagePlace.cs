@@ -6,6 +6,8 @@ public sealed class ImagePlace : Rule
     public override string Code => "image-place";
     public override string Meaning => "There is a file already where the guest would be saved, or no folder for it.";
     public override string Source => "xl(1), save, writes over what is there without a word.";
+    public override string Remedy => "Choose another name.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

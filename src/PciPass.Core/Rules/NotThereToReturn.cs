@@ -6,6 +6,8 @@ public sealed class NotThereToReturn : Rule
     public override string Code => "not-there-to-return";
     public override string Meaning => "A function that the saved guest had is not on this host, and nothing was allowed to take its place.";
     public override string Source => "The record FILE.pcipass holds each function's identity: its way down the bridges, its ids, its serial number. An address says where a function is, not what it is.";
+    public override string Remedy => "pcipass restore --functions equivalent takes a like one; --functions none starts the guest without.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

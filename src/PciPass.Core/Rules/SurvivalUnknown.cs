@@ -6,6 +6,8 @@ public sealed class SurvivalUnknown : Rule
     public override string Code => "survival-unknown";
     public override string Meaning => "That a guest of this type goes on after it was saved and restored has been seen for PV guests only.";
     public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts.";
+    public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

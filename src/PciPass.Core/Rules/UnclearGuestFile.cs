@@ -6,6 +6,8 @@ public sealed class UnclearGuestFile : Rule
     public override string Code => "guest-file";
     public override string Meaning => "The guest's configuration file cannot be changed without guessing, is one of several, or is not there.";
     public override string Source => "The pci list of the files in /etc/xen and /etc/xen/auto (xl.cfg(5), xl-pci-configuration(5)); xl's own grammar (libxlu_cfg_y.y).";
+    public override string Remedy => "Mend the line that is named, or name the file by --guest-file.";
+    public override Weights Weights => Weights.Refuse | Weights.Warn | Weights.Note;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
