@@ -221,7 +221,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
             {
                 Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
             }
-            catch (HostFailure)
+            catch (HostFailure failure) when (failure is not DeadlinePassed)
             {
                 CallOff(store, plug.Start.Number);
                 throw;

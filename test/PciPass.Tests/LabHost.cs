@@ -52,12 +52,12 @@ public abstract class LabHost(Machine description, string name, params string[] 
         RunIn(guest, "true").Exits(0);
     }
 
-    /// <summary>The same with the native program inside it, at /usr/bin/pcipass: a second archive behind the guest's own image.</summary>
+    /// <summary>The same with the native program inside it, at /bin/pcipass: a second archive behind the guest's own image.</summary>
     public void StartGuestWithProgram(string guest, string modules)
     {
         Run($$"""
-            mkdir -p /tmp/inside/usr/bin && cp /usr/bin/pcipass /tmp/inside/usr/bin/
-            { cat /boot/guest.cpio; (cd /tmp/inside && echo usr/bin/pcipass | cpio -o -H newc); } >/tmp/inside.cpio && rm -r /tmp/inside
+            mkdir -p /tmp/inside/bin && cp /usr/bin/pcipass /tmp/inside/bin/
+            { cat /boot/guest.cpio; (cd /tmp/inside && echo bin/pcipass | cpio -o -H newc); } >/tmp/inside.cpio && rm -r /tmp/inside
             sed -e 's/web1/{{guest}}/' -e 's/^extra = "/&lab.modules={{modules}} /' -e 's|/boot/guest.cpio|/tmp/inside.cpio|' /etc/xen/web1.cfg >/tmp/{{guest}}.cfg && xl create /tmp/{{guest}}.cfg
             """).Exits(0);
         RunIn(guest, "true").Exits(0);
