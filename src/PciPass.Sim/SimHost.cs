@@ -459,12 +459,13 @@ public sealed partial class SimHost : HostSystem
     /// <summary>Writes a file as xl does: over what is there, and not flushed.</summary>
     internal bool WriteImage(string path, byte[] content)
     {
-        if (tree.Resolve(path[..path.LastIndexOf('/')]) is not SimDirectory folder)
+        var slash = path.LastIndexOf('/');
+        if (tree.Resolve(path.AsSpan(0, slash)) is not SimDirectory folder)
             return false;
-        if (folder.Find(path[(path.LastIndexOf('/') + 1)..]) is SimFile there)
+        if (folder.Find(path.AsSpan(slash + 1)) is SimFile there)
             there.Content = content;
         else
-            folder.Set(path[(path.LastIndexOf('/') + 1)..], new SimFile { Content = content });
+            folder.Set(path[(slash + 1)..], new SimFile { Content = content });
         return true;
     }
 
