@@ -120,7 +120,7 @@ public abstract class LabHost(Machine description, string name, params string[] 
 
     Result Told(Func<LabMachine, Result> run)
     {
-        var booted = machine ??= Boot();
+        var booted = Booted;
         try
         {
             return run(booted);
@@ -143,6 +143,9 @@ public abstract class LabHost(Machine description, string name, params string[] 
             return "and the guests' consoles cannot be read any more";
         }
     }
+
+    /// <summary>The machine, booted where it has not been, or no longer is.</summary>
+    protected LabMachine Booted => machine ??= Boot();
 
     LabMachine Boot()
     {
