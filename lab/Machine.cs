@@ -132,6 +132,43 @@ public sealed record Machine
             Modules = ["xen-pciback"],
         };
 
+    /// <summary>
+    /// Linux alone with what hosts build their stacks on: NVMe disks (01:00.0, 02:00.0), network cards (03:00.0, 04:00.0), a USB controller
+    /// with a keyboard and a disk (05:00.0), a SATA controller with a disk (00:1f.2), a watchdog (07:01.0) and a serial card (07:02.0)
+    /// behind a conventional bridge, and a graphics card (00:10.0).
+    /// </summary>
+    public static Machine Stacks { get; } =
+        new()
+        {
+            Kind = MachineKind.Linux,
+            Memory = 1024,
+            Topology = Topology
+                .Empty.RootPort("first", "2.0")
+                .RootPort("second", "2.1")
+                .RootPort("left", "2.2")
+                .RootPort("right", "2.3")
+                .RootPort("usb", "2.4")
+                .RootPort("old", "2.5")
+                .NvmeDisk("first", "NVME0001", 48 << 20)
+                .NvmeDisk("second", "NVME0002", 48 << 20)
+                .NetworkCard("e1000e", "left", "0", "52:54:00:03:00:00")
+                .NetworkCard("e1000e", "right", "0", "52:54:00:04:00:00")
+                .UsbController("usb")
+                .UsbKeyboard()
+                .UsbDisk("USB0001", 16 << 20)
+                .SataDisk("SATA0001", 16 << 20)
+                .ConventionalBridge("conventional", "old")
+                .Other("i6300esb,bus=conventional,addr=1")
+                .Other("pci-serial,bus=conventional,addr=2")
+                .Other("VGA,bus=pcie.0,addr=10"),
+        };
+
+    /// <summary>The modules that <see cref="Stacks"/> has beyond the image's.</summary>
+    public static readonly ImmutableArray<string> StackModules =
+    [
+        "dm-crypt", "dm-snapshot", "usb-storage", "sd_mod", "ahci", "usbhid", "hid-generic", "ipvlan", "i6300esb", "overlay",
+    ];
+
     /// <summary>QEMU's arguments for the machine itself, without its images, disks and serial ports.</summary>
     public ImmutableArray<string> Arguments
     {

@@ -5,8 +5,9 @@ const string Usage = """
     usage: lab demo [--sim | --readme]     plays the main job on real Xen, or on the simulated host; --readme puts the transcript there
            lab boot [MACHINE]              a shell in dom0: each line of stdin runs there, by itself
            lab contract RESULTS            the rules of the simulated host and where they were confirmed, from test results (TRX)
+           lab pages                       the manual pages and whatever else is made of the program itself
            lab run MACHINE [--] COMMAND    boots, runs one command, prints what it printed, ends with its exit code
-    MACHINE is demo, rich, slow-disk, contract, linux, contract-linux or noiommu. Logs: artifacts/lab/logs/
+    MACHINE is demo, rich, slow-disk, contract, linux, contract-linux, noiommu or stacks. Logs: artifacts/lab/logs/
     """;
 
 try
@@ -17,6 +18,7 @@ try
         ["demo", "--readme"] => PlayDemo(XenDemoHost.Boot, toReadme: true),
         ["demo", "--sim"] => PlayDemo(() => new SimDemoHost(), toReadme: false),
         ["contract", var results] => WriteContract(results),
+        ["pages"] => WritePages(),
         ["boot"] => Shell("demo"),
         ["boot", var machine] => Shell(machine),
         ["run", var machine, "--", .. { Length: > 0 } command] => Run(machine, string.Join(' ', command)),
@@ -56,6 +58,12 @@ static int PlayDemo(Func<DemoHost> boot, bool toReadme)
 static int WriteContract(string results)
 {
     Console.Write(ContractList.Write(XDocument.Load(results)));
+    return 0;
+}
+
+static int WritePages()
+{
+    Pages.Write(Images.FindCheckout());
     return 0;
 }
 
@@ -117,13 +125,18 @@ static LabMachine Boot(string name)
         "contract-linux" => Machine.ContractLinux,
         "linux" => Machine.DemoLinux,
         "noiommu" => Machine.DemoWithoutIommu,
-        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux and noiommu"),
+        "stacks" => Machine.Stacks,
+        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux, noiommu and stacks"),
     };
     var images = Images.Ensure(Console.Error.WriteLine);
     // The program under test goes along when it has been built.
     if (File.Exists(Path.Combine(images.Checkout, "artifacts", "pcipass")))
     {
         machine = machine with { Files = [images.Program()] };
+    }
+    if (name == "stacks")
+    {
+        machine = machine with { Files = [.. machine.Files, .. KernelModules.Of(images, Machine.StackModules.AsSpan())] };
     }
     using var stages = Stages.OnConsole(LabMachine.BootStages(machine.Kind));
     return LabMachine.Boot(machine, name, stages.Begin);

@@ -85,13 +85,37 @@ public sealed record Topology
             .Device($"nvme-ns,drive={disk},shared=false,nsid=1");
     }
 
-    /// <summary>A USB controller.</summary>
-    public Topology UsbController(string bus) => Device($"qemu-xhci,bus={bus},addr=0");
+    /// <summary>A USB controller; what hangs on it names its bus ID.0.</summary>
+    public Topology UsbController(string bus, string id = "hub") => Device($"qemu-xhci,id={id},bus={bus},addr=0");
 
     /// <summary>A memory device without an interrupt pin and without any driver.</summary>
     public Topology SharedMemory(string bus, string address) =>
         With("-object", "memory-backend-ram,id=shared-memory,size=1M,share=on")
             .Device($"ivshmem-plain,memdev=shared-memory,bus={bus},addr={address}");
+
+    /// <summary>A disk on the chipset's own SATA controller, 00:1f.2.</summary>
+    public Topology SataDisk(string serial, long size)
+    {
+        var disk = $"disk-{serial}";
+        return (this with { Disks = Disks.Add(disk, new Disk(size, 0)) }).Device($"ide-hd,bus=ide.0,drive={disk},serial={serial}");
+    }
+
+    /// <summary>A keyboard on a USB controller.</summary>
+    /// <param name="controller">The controller's bus: "hub.0".</param>
+    public Topology UsbKeyboard(string controller = "hub.0") => Device($"usb-kbd,bus={controller}");
+
+    /// <summary>A disk on a USB controller.</summary>
+    /// <param name="serial">Its serial number.</param>
+    /// <param name="size">Its size in bytes.</param>
+    /// <param name="controller">The controller's bus.</param>
+    public Topology UsbDisk(string serial, long size, string controller = "hub.0")
+    {
+        var disk = $"disk-{serial}";
+        return (this with { Disks = Disks.Add(disk, new Disk(size, 0)) }).Device($"usb-storage,bus={controller},drive={disk},serial={serial}");
+    }
+
+    /// <summary>A device by QEMU's own words: "i6300esb,bus=pcie.0,addr=11".</summary>
+    public Topology Other(string words) => Device(words);
 
     Topology Device(string text) => With("-device", text);
 

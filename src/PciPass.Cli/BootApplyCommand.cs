@@ -40,6 +40,8 @@ static class BootApplyCommand
         {
             using var held = session.Journal.Lock(TimeSpan.FromSeconds(120));
             RecoverCommand.RecoverInterrupted(session);
+            // What a restart interrupted, or nobody confirmed, is out of the list again.
+            devices = DeviceList.Parse(host.Files.ReadAll(DeviceList.Path) is byte[] now ? new FileContent(now) : null);
             reports = ApplyLate(session, devices, hider);
         }
         foreach (var report in reports)

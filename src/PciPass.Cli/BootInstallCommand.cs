@@ -51,8 +51,11 @@ static class BootInstallCommand
     static Plan Plan(HostSystem host, Verb verb, string program)
     {
         var steps = ImmutableArray.CreateBuilder<Step>();
-        foreach (var part in new BootImages(host).Generators().Append(BootPart.Unit))
+        var images = new BootImages(host);
+        foreach (var part in images.Generators().Append(BootPart.Unit))
         {
+            if (verb == Verb.Install && images.IsPackaged(part))
+                continue;
             if (part == BootPart.Unit && !HasSystemd(host))
                 continue;
             foreach (var (path, wished) in BootPart.FilesOf(part, program))

@@ -10,7 +10,7 @@ namespace PciPass.Cli;
 /// <summary>The four commands that change the host: hide, unhide, attach and detach. They differ in the request only.</summary>
 static class ChangeCommand
 {
-    static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
+    public static readonly TimeSpan LockDeadline = TimeSpan.FromSeconds(120);
 
     public static Command CreateHide(Session session) =>
         Create(session, Verb.Hide, withGuest: false, "Take functions from the host's drivers, so that guests can have them: now, and from the next start on.");
@@ -19,10 +19,10 @@ static class ChangeCommand
         Create(session, Verb.Unhide, withGuest: false, "Give hidden functions back to the drivers that they had before, and no longer hide them at a start.");
 
     public static Command CreateAttach(Session session) =>
-        Create(session, Verb.Attach, withGuest: true, "Plug functions into a running guest, hiding them from the host first where needed.");
+        Create(session, Verb.Attach, withGuest: true, "Give functions to a guest, hiding them from the host first where needed: plugs them in where it runs, and writes them into its configuration file.");
 
     public static Command CreateDetach(Session session) =>
-        Create(session, Verb.Detach, withGuest: true, "Take functions out of a guest. Those that attach took from the host go back to their drivers; those that were hidden before stay hidden.");
+        Create(session, Verb.Detach, withGuest: true, "Take functions out of a guest that runs, and out of its configuration file. Those that attach took from the host go back to their drivers; those that were hidden before stay hidden.");
 
     static Command Create(Session session, Verb verb, bool withGuest, string description)
     {
@@ -34,10 +34,15 @@ static class ChangeCommand
         var dryRun = Options.DryRun();
         var json = Options.Json();
         var companions = Options.WithCompanions();
+        var rollback = Options.RollbackAfter();
         var command = new Command(verb.ToString().ToLowerInvariant(), description) { words, accept, dryRun, json };
         var when = withGuest ? null : WhenOptions.AddTo(command, verb);
+        var halves = withGuest ? GuestOptions.AddTo(command) : null;
         if (verb is Verb.Hide or Verb.Attach)
+        {
             command.Options.Add(companions);
+            command.Options.Add(rollback);
+        }
         var print = QemuArguments.Option();
         if (verb == Verb.Attach)
             command.Options.Add(print);
@@ -50,7 +55,9 @@ static class ChangeCommand
                 return QemuArguments.Print(session, seen, Planner.Plan(seen, Complete(session, seen, all[..^1], new Request(Verb.Hide, [], null, Codes(parsed.GetValue(accept))), parsed.GetValue(companions))));
             }
             var request = new Request(verb, [], withGuest ? Session.Guest(all[^1]) : null, Codes(parsed.GetValue(accept)));
-            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? request,
+            if (command.Options.Contains(rollback))
+                request = request with { RollbackAfter = Options.Time(parsed.GetValue(rollback)) };
+            return Run(session, withGuest ? all[..^1] : all, when?.Apply(parsed, request) ?? halves!.Apply(parsed, request),
                 command.Options.Contains(companions) && parsed.GetValue(companions), parsed.GetValue(dryRun), parsed.GetValue(json));
         });
         return command;
@@ -77,6 +84,8 @@ static class ChangeCommand
     {
         if (session.Host.Root is not null && wish.Scope != Scope.Boot)
             throw new UsageError($"{wish.VerbName} --root needs --boot", "a system that does not run has no drivers to take a function from", $"pcipass {wish.VerbName} --boot --root {session.Host.Root} ...");
+        if (wish is { RollbackAfter: not null, IsNow: false })
+            throw new UsageError($"{wish.VerbName} --boot changes nothing on the running host", "--rollback-after undoes what was done to it", $"pcipass {wish.VerbName} --now --rollback-after 60s ...");
         if (dryRun)
         {
             var seen = ReadFor(session, wish);
@@ -111,8 +120,15 @@ static class ChangeCommand
         return Math.Max(WriteOutcome(session, outcome, json), ImageFollower.Follow(session, outcome, json));
     }
 
-    static HostSnapshot ReadFor(Session session, Request wish) =>
-        wish.IsBoot ? session.Read() with { BootFiles = BootFileReader.Read(session.Host.Files) } : session.Read();
+    static HostSnapshot ReadFor(Session session, Request wish)
+    {
+        var snapshot = session.Read();
+        if (wish.Verb is Verb.Attach or Verb.Detach)
+            snapshot = GuestOptions.WithFile(session, wish, snapshot);
+        else if (wish.IsBoot)
+            snapshot = snapshot with { BootFiles = BootFileReader.Read(session.Host.Files) };
+        return wish.RollbackAfter is null ? snapshot : snapshot with { Interfaces = NetworkSettingsReader.Read(session.Host) };
+    }
 
     static Request Complete(Session session, HostSnapshot snapshot, string[] words, Request wish, bool withCompanions)
     {
@@ -160,10 +176,15 @@ static class ChangeCommand
             switch (outcome.Result)
             {
                 case Result.Done:
-                    if (operation.Request.Functions.IsEmpty)
+                    if (operation.Request.Functions.IsEmpty && operation.Request.Verb is not (Verb.Save or Verb.Restore))
                         session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");
+                    break;
+                case Result.Unconfirmed:
+                    foreach (var address in operation.Request.Functions)
+                        session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}     (operation {operation.Number})");
+                    session.Terminal.Output.WriteLine($"undone at {operation.UndoAt:HH:mm:ss}Z unless you run, before that:  pcipass confirm");
                     break;
                 case Result.Undone:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} failed and was undone", "undone", string.Join("\n       ", outcome.Errors), "");
@@ -184,7 +205,7 @@ static class ChangeCommand
         }
         return outcome.Result switch
         {
-            Result.Done => ExitCode.Done,
+            Result.Done or Result.Unconfirmed => ExitCode.Done,
             Result.Undone => ExitCode.Failed,
             Result.Stuck => ExitCode.Stuck,
             _ => ExitCode.Pending,
@@ -202,7 +223,7 @@ static class ChangeCommand
         if (snapshot.FindAttachment(address) is Attachment attachment)
             return $"{snapshot.FindGuest(attachment.Guest)!.Name} has {address}{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}";
         if (snapshot.IsHeld(function))
-            return $"{address} is hidden from the host";
+            return $"{address} is hidden from the host{(snapshot.Claims.FirstOrDefault(claim => claim.Address == address) is ConfiguredClaim claim ? $", for the next start of {claim.Guest} ({claim.Source})" : "")}";
         return function.Driver is DriverName driver
             ? $"the host has {address}, with driver {driver}{(function.KernelNames.IsEmpty ? "" : $" ({string.Join(", ", function.KernelNames)})")}"
             : $"the host has {address}, without a driver";

@@ -21,11 +21,9 @@ public static class CommandLine
         5 waiting for a guest that has not let go.
         """;
 
-    /// <summary>Runs one command on a host.</summary>
-    /// <returns>An <see cref="ExitCode"/>.</returns>
-    public static int Run(IReadOnlyList<string> arguments, HostSystem host, Terminal terminal)
+    /// <summary>The tree of commands, and the options that all of them share: help, completion and the manual page are made of it.</summary>
+    internal static (RootCommand Root, Option<string> Record, Option<string> SystemRoot) Create(Session session)
     {
-        var session = new Session(host, terminal);
         var root = new RootCommand(Description)
         {
             ListCommand.Create(session),
@@ -35,12 +33,20 @@ public static class CommandLine
             ChangeCommand.CreateUnhide(session),
             ChangeCommand.CreateAttach(session),
             ChangeCommand.CreateDetach(session),
+            CanSaveCommand.CreateSave(session),
+            CanSaveCommand.CreateMigrate(session),
+            SaveCommand.Create(session),
+            RestoreCommand.Create(session),
             BootCommand.Create(session),
+            GuestsCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),
+            ConfirmCommand.Create(session),
+            ConfirmCommand.CreateAwait(session),
             HistoryCommand.Create(session),
             RulesCommand.Create(session),
             CaptureCommand.Create(session),
+            GuestCommand.Create(session),
         };
         var record = new Option<string>("--host")
         {
@@ -56,6 +62,16 @@ public static class CommandLine
             new HelpAction().Invoke(parsed);
             return ExitCode.Usage;
         });
+        Completions.AddTo(root, session);
+        return (root, record, systemRoot);
+    }
+
+    /// <summary>Runs one command on a host.</summary>
+    /// <returns>An <see cref="ExitCode"/>.</returns>
+    public static int Run(IReadOnlyList<string> arguments, HostSystem host, Terminal terminal)
+    {
+        var session = new Session(host, terminal);
+        var (root, record, systemRoot) = Create(session);
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {

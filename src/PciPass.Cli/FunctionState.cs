@@ -18,8 +18,9 @@ sealed record FunctionState(string Word, string Reason, string Code)
             return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.Guest)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}{(accepted.Length > 0 ? $"; {accepted}" : "")}", "");
         if (snapshot.IsHeld(function))
             return new FunctionState("hidden", accepted, "");
-        var refusals = Catalogue.Check(snapshot, new Request(Verb.Hide, [function.Address], null, [])).Where(finding => finding.Severity >= Severity.Refuse && finding.Subject != "host").ToArray();
-        return refusals is [var first, ..] ? new FunctionState("stays", first.Why, first.Code) : new FunctionState("free", "", "");
+        return Catalogue.FirstRefusal(snapshot, new Request(Verb.Hide, [function.Address], null, [])) is Finding first
+            ? new FunctionState("stays", first.Why, first.Code)
+            : new FunctionState("free", "", "");
     }
 
     /// <summary>What speaks against passing anything at all on this host.</summary>

@@ -13,8 +13,21 @@ static class Json
     // The text goes to a terminal or a program, never into a page: an arrow stays an arrow.
     static readonly JsonShapes Shapes = new(new JsonSerializerOptions(JsonShapes.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    public static void Write<T>(Session session, T value) =>
-        session.Terminal.Output.WriteLine(JsonSerializer.Serialize(value, (JsonTypeInfo<T>)Shapes.GetTypeInfo(typeof(T))!));
+    public static void Write<T>(Session session, T value)
+    {
+        var (output, shape) = (session.Terminal.Output, (JsonTypeInfo<T>)Shapes.GetTypeInfo(typeof(T))!);
+        // A list of thousands of functions goes out piece by piece, and is never in memory as a whole.
+        if (output is StreamWriter writer)
+        {
+            writer.Flush();
+            JsonSerializer.Serialize(writer.BaseStream, value, shape);
+            writer.WriteLine();
+        }
+        else
+        {
+            output.WriteLine(JsonSerializer.Serialize(value, shape));
+        }
+    }
 }
 
 sealed record JsonFinding(string Code, string Severity, string Subject, string What, string Why, string Do)
@@ -49,7 +62,7 @@ sealed record JsonFunction(string Address, string Name, string Class, string Cla
 
 sealed record JsonTaken(int Operation, string? DriverBefore, string? DriverOverrideBefore, string? ForGuest);
 
-sealed record JsonList(JsonFunction[] Functions, JsonFinding[] Host);
+sealed record JsonList(IEnumerable<JsonFunction> Functions, JsonFinding[] Host);
 
 sealed record JsonPlan(string Verb, string[] Functions, string? Guest, bool Refused, string[] Steps, JsonFinding[] Findings)
 {
@@ -57,13 +70,13 @@ sealed record JsonPlan(string Verb, string[] Functions, string? Guest, bool Refu
         plan.IsRefused, [.. plan.Steps.Select(step => step.Text)], [.. plan.Findings.Select(JsonFinding.Of)]);
 }
 
-sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string Result, int Operation, string[] Errors, string[] Undone, JsonAttachment[] Attachments)
+sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string Result, DateTimeOffset? UndoAt, int Operation, string[] Errors, string[] Undone, JsonAttachment[] Attachments)
 {
     public static JsonOutcome Of(HostSnapshot snapshot, Outcome outcome)
     {
         var request = outcome.Operation.Request;
         return new JsonOutcome(request.VerbName, [.. request.Functions.Select(function => function.ToString())], request.Guest?.ToString(),
-            outcome.Result.ToString().ToLowerInvariant(), outcome.Operation.Number, [.. outcome.Errors], [.. outcome.Undone.Select(step => step.Text)],
+            outcome.Result.ToString().ToLowerInvariant(), outcome.Result == PciPass.Host.Result.Unconfirmed ? outcome.Operation.UndoAt : null, outcome.Operation.Number, [.. outcome.Errors], [.. outcome.Undone.Select(step => step.Text)],
             [.. request.Functions.Select(snapshot.FindAttachment).OfType<Attachment>().Select(attachment =>
                 new JsonAttachment(attachment.Address.ToString(), snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment.VirtualSlot))]);
     }
@@ -71,7 +84,19 @@ sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string
 
 sealed record JsonAttachment(string Address, string Guest, string? SlotInGuest);
 
-sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonNextStart[] NextStart, string[] DeviceListErrors);
+sealed record JsonGuests(JsonGuest[] Guests);
+
+sealed record JsonGuest(string Name, string RunBy, string Type, bool Running, string? Start, string[] Files, JsonGuestFunction[] Functions, string[] Differences)
+{
+    public static JsonGuest Of(GuestOverview guest) => new(guest.Name, GuestsCommand.RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is not null, guest.Running?.Start.ToString(),
+        [.. guest.Files.Select(file => file.Path)],
+        [.. guest.Live.Select(each => each.Address).Union(guest.Configured).Order().Select(address => new JsonGuestFunction(address.ToString(), guest.Live.FirstOrDefault(each => each.Address == address)?.VirtualSlot,
+            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences]);
+}
+
+sealed record JsonGuestFunction(string Address, string? SlotInGuest, bool Live, bool Configured);
+
+sealed record JsonStatus(JsonFunction[] Away, JsonUnfinished[] Unfinished, JsonNextStart[] NextStart, string[] DeviceListErrors, string[] GuestDifferences);
 
 sealed record JsonNextStart(string Address, bool HiddenNow, bool Hidden, string Why);
 
@@ -107,5 +132,6 @@ sealed record JsonStep(string Step, string State, string? Message);
 [JsonSerializable(typeof(JsonPlan))]
 [JsonSerializable(typeof(JsonOutcome))]
 [JsonSerializable(typeof(JsonStatus))]
+[JsonSerializable(typeof(JsonGuests))]
 [JsonSerializable(typeof(JsonHistory))]
 sealed partial class JsonShapes : JsonSerializerContext;

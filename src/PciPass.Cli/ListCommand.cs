@@ -1,6 +1,7 @@
 using System.CommandLine;
 using PciPass.Core;
 using PciPass.Core.Rules;
+using PciPass.Host;
 
 namespace PciPass.Cli;
 
@@ -17,13 +18,13 @@ static class ListCommand
 
     static int Run(Session session, bool json)
     {
-        var snapshot = session.Read();
+        var snapshot = session.Read(json ? Detail.All : Detail.State);
         var rows = snapshot.Functions.Values.Select(function => (Function: function, State: FunctionState.Of(snapshot, function))).ToArray();
         var hostFindings = FunctionState.AboutTheHost(snapshot);
         if (json)
         {
             Json.Write(session, new JsonList(
-                [.. rows.Select(row => JsonFunction.Of(session, snapshot, row.Function, row.State))],
+                rows.Select(row => JsonFunction.Of(session, snapshot, row.Function, row.State)),
                 [.. hostFindings.Select(JsonFinding.Of)]));
             return ExitCode.Done;
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace PciPass.Cli;
 
@@ -28,6 +29,35 @@ static class Options
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
+
+    static readonly TimeSpan LeastRollback = TimeSpan.FromSeconds(5), MostRollback = TimeSpan.FromDays(1);
+
+    public static Option<string> RollbackAfter() => new("--rollback-after")
+    {
+        Description = "Undo all of it after this time (60s, 5m, 1h) unless \"pcipass confirm\" is run before: for what may cut you off yourself. The settings of network interfaces come back too.",
+        HelpName = "TIME",
+    };
+
+    /// <exception cref="UsageError">It is no time, or one that cannot be meant.</exception>
+    public static TimeSpan? Time(string? word)
+    {
+        if (word is null)
+            return null;
+        var seconds = word.Length == 0 ? 0 : word[^1] switch { 's' => 1, 'm' => 60, 'h' => 3600, _ => 0 };
+        if (seconds == 0 || !int.TryParse(word.AsSpan(0, word.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+            throw new UsageError($"\"{word}\" is no time", "a time is a number with s, m or h: 60s, 5m, 1h", "the same with --rollback-after 60s");
+        var time = TimeSpan.FromSeconds((double)count * seconds);
+        return time >= LeastRollback && time <= MostRollback
+            ? time
+            : throw new UsageError($"{word} is {(time < LeastRollback ? "too short" : "too long")} a time", "from 5 seconds to a day can be waited for", "the same with --rollback-after 60s");
+    }
+
+    public static Argument<string> Guest() => new("GUEST") { Description = "The guest's name." };
+
+    public static Argument<string> Image() => new("FILE") { Description = "The guest's image; FILE.pcipass, beside it, says which functions belong to it." };
+
+    /// <summary>Paths go into the journal, where no folder is the current one.</summary>
+    public static string AbsolutePath(string path) => path.StartsWith('/') ? path : Path.GetFullPath(path);
 
     public static Argument<string> Device() => new("DEV") { Description = "A function: 09:00.0, eth1, nvme0n1, pci_0000_09_00_0." };
 

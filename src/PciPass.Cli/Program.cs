@@ -3,6 +3,11 @@ using PciPass.Host;
 
 if (args is [AttributeProcess.ChildArgument])
     return AttributeProcess.RunChild();
+if (args is [DetachedProcess.Argument, ..])
+{
+    DetachedProcess.Leave();
+    args = args[1..];
+}
 
 using var host = new LinuxSystem();
 return CommandLine.Run(args, host, Terminal.OfThisProcess());

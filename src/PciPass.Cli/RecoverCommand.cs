@@ -29,7 +29,7 @@ static class RecoverCommand
         if (open.Length == 0 && !json)
             session.Terminal.Output.WriteLine("every operation has ended");
         foreach (var operation in open)
-            code = Math.Max(code, RecoverOne(session, operation, json));
+            code = Math.Max(code, operation.IsUnconfirmed && operation.BootId == BootId(session) && !IsOverdue(session, operation) ? TellUnconfirmed(session, operation, json) : RecoverOne(session, operation, json));
         return code;
     }
 
@@ -38,12 +38,12 @@ static class RecoverCommand
     {
         foreach (var operation in session.Journal.ReadAll().Where(operation => operation.Ending == Ending.None))
         {
-            if (operation.State == "interrupted" || operation.BootId != BootId(session))
+            if (operation.State == "interrupted" || operation.BootId != BootId(session) || IsOverdue(session, operation))
                 RecoverOne(session, operation, json: false);
         }
     }
 
-    static int RecoverOne(Session session, Operation operation, bool json)
+    public static int RecoverOne(Session session, Operation operation, bool json)
     {
         session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("recover:")} operation {operation.Number} ({operation.Request.VerbName}) was {operation.State}");
         var outcome = session.Executor(json).Recover(operation, BootId(session));
@@ -60,6 +60,12 @@ static class RecoverCommand
                 return ExitCode.Done;
         }
     }
+
+    /// <summary>The one that was to undo it has died; its time is up all the same.</summary>
+    static bool IsOverdue(Session session, Operation operation) => operation.IsUnconfirmed && session.Host.Clock.GetUtcNow() >= operation.UndoAt;
+
+    static int TellUnconfirmed(Session session, Operation operation, bool json) =>
+        ChangeCommand.WriteOutcome(session, new Outcome(Result.Unconfirmed, operation, [], []), json) == ExitCode.Done ? ExitCode.Pending : ExitCode.Failed;
 
     static string BootId(Session session) => session.Host.Files.ReadText("/proc/sys/kernel/random/boot_id") ?? "";
 }

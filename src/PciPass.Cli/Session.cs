@@ -34,9 +34,9 @@ sealed class Session(HostSystem host, Terminal terminal)
         Use(new ImageSystem(Host, root));
     }
 
-    public HostSnapshot Read()
+    public HostSnapshot Read(Detail detail = Detail.All)
     {
-        var snapshot = HostReader.Read(Host, Journal);
+        var snapshot = HostReader.Read(Host, Journal, detail);
         foreach (var sentence in snapshot.Unread)
             Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}");
         return snapshot;
@@ -44,13 +44,14 @@ sealed class Session(HostSystem host, Terminal terminal)
 
     /// <summary>An executor that tells its acts as they begin; with <paramref name="json"/> it is silent.</summary>
     public Executor Executor(bool json) => new(Host, Journal, json ? null : (mark, step) =>
-        Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}"));
+        Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}"),
+        json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"));
 
     /// <summary>Vendor and device in words, from the list of ids that the distribution installs.</summary>
     public string NameOf(HostSnapshot snapshot, PciFunction function)
     {
         names ??= new PciIdsFile(
-            Host.Files.ReadText("/usr/share/misc/pci.ids") ?? Host.Files.ReadText("/usr/share/hwdata/pci.ids") ?? "",
+            Host.Files.ReadAll("/usr/share/misc/pci.ids", PciIdsFile.UsualLength) ?? Host.Files.ReadAll("/usr/share/hwdata/pci.ids", PciIdsFile.UsualLength) ?? [],
             snapshot.Functions.Values.Select(each => each.Ids));
         return names.Name(function.Ids);
     }

@@ -29,7 +29,7 @@ static class StatusCommand
             Json.Write(session, new JsonStatus([.. away.Select(function => JsonFunction.Of(session, snapshot, function, FunctionState.Of(snapshot, function)))],
                 [.. snapshot.Unfinished.DistinctBy(open => open.Operation).Select(open => new JsonUnfinished(open.Operation, open.Verb, open.State))],
                 [.. nextStarts.Select(next => new JsonNextStart(next.Address.ToString(), next.IsHiddenNow, next.WillBeHidden, next.Why))],
-                [.. snapshot.Devices.Errors.Select(error => error.ToString())]));
+                [.. snapshot.Devices.Errors.Select(error => error.ToString())], [.. GuestOverview.Of(snapshot).SelectMany(guest => guest.Differences)]));
             return ExitCode.Done;
         }
         if (away.Length == 0)
@@ -39,8 +39,9 @@ static class StatusCommand
         WriteNextStart(session.Terminal.Output, snapshot, nextStarts);
         if (forecast.IsKnown && forecast.Findings.Count(finding => finding.Severity == Severity.Refuse) is > 0 and var wrong)
             session.Terminal.Output.WriteLine($"{wrong} {(wrong == 1 ? "thing contradicts" : "things contradict")} what is wished at the next start: pcipass boot verify     tells");
+        GuestsCommand.WriteDifferences(session.Terminal.Output, GuestOverview.Of(snapshot));
         foreach (var open in snapshot.Unfinished.DistinctBy(open => open.Operation))
-            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: pcipass recover     ends it");
+            session.Terminal.Output.WriteLine($"operation {open.Operation} ({open.Verb}) is {open.State}: {(open.State == "unconfirmed" ? "pcipass confirm     keeps it, else it is undone" : "pcipass recover     ends it")}");
         return ExitCode.Done;
     }
 

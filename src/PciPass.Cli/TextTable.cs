@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace PciPass.Cli;
 
 /// <summary>
@@ -6,6 +8,8 @@ namespace PciPass.Cli;
 /// </summary>
 sealed class TextTable(params string[] head)
 {
+    const int Batch = 32 * 1024;
+
     readonly List<string[]> rows = [head];
 
     public void Add(params string[] row) => rows.Add(row);
@@ -13,7 +17,22 @@ sealed class TextTable(params string[] head)
     public void WriteTo(TextWriter output)
     {
         var widths = Enumerable.Range(0, head.Length - 1).Select(column => rows.Max(row => row[column].Length)).ToArray();
+        // Many lines for each write: thousands of small ones would cost more than all the rest.
+        var text = new StringBuilder();
         foreach (var row in rows)
-            output.WriteLine((string.Concat(widths.Select((width, column) => row[column].PadRight(width + 2))) + row[^1]).TrimEnd());
+        {
+            for (var column = 0; column < widths.Length; column++)
+                text.Append(row[column]).Append(' ', widths[column] + 2 - row[column].Length);
+            text.Append(row[^1]);
+            while (text.Length > 0 && text[^1] == ' ')
+                text.Length--;
+            text.Append('\n');
+            if (text.Length > Batch)
+            {
+                output.Write(text);
+                text.Clear();
+            }
+        }
+        output.Write(text);
     }
 }

@@ -28,6 +28,20 @@ public static class BootPart
         _ => throw new FormatException($"\"{part}\" is no part of a start"),
     };
 
+    /// <summary>
+    /// The same files as a package of the distribution brings them, where those of packages lie: beside what <c>boot install</c> writes, so
+    /// that neither touches the other's.
+    /// </summary>
+    /// <param name="part"><see cref="InitramfsTools"/>, <see cref="Dracut"/> or <see cref="Unit"/>.</param>
+    public static ImmutableArray<(string Path, FileContent Content)> PackagedFilesOf(string part) =>
+        [.. FilesOf(part, PackagedProgram).Select(file => (PackagedPath(file.Path), new FileContent(file.Content.Text.Replace("Written by pcipass boot install:", "Part of the package pcipass:"))))];
+
+    /// <summary>Where a package of the distribution installs the program.</summary>
+    public const string PackagedProgram = "/usr/sbin/pcipass";
+
+    static string PackagedPath(string path) => path.Replace("/etc/initramfs-tools", "/usr/share/initramfs-tools").Replace("/89pcipass/", "/88pcipass/")
+        .Replace("/etc/systemd/system", "/usr/lib/systemd/system");
+
     const string ProgramWord = "@program@";
 
     // initramfs-tools(7): hooks run when an image is made, the scripts of init-top before any driver is loaded. Those without
@@ -112,6 +126,26 @@ public static class BootPart
         Type=oneshot
         RemainAfterExit=yes
         ExecStart=@program@ boot apply
+        # It writes to sysfs, asks xenstore and xl, and looks at all processes. What a restart interrupted is put back here, wherever that
+        # file lies: so the file systems stay writable.
+        StateDirectory=pcipass
+        StateDirectoryMode=0700
+        RuntimeDirectory=pcipass
+        RuntimeDirectoryMode=0700
+        RuntimeDirectoryPreserve=yes
+        CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_IPC_LOCK CAP_FOWNER CAP_CHOWN CAP_SYSLOG
+        NoNewPrivileges=yes
+        ProtectHome=read-only
+        ProtectControlGroups=yes
+        ProtectHostname=yes
+        RestrictAddressFamilies=AF_UNIX AF_NETLINK
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        LockPersonality=yes
+        MemoryDenyWriteExecute=yes
+        SystemCallArchitectures=native
+        SystemCallFilter=@system-service
 
         [Install]
         WantedBy=multi-user.target

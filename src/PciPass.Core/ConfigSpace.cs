@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 
 namespace PciPass.Core;
 
@@ -10,7 +11,7 @@ namespace PciPass.Core;
 public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 {
     const byte PowerManagementCapability = 0x01, MsiCapability = 0x05, PciExpressCapability = 0x10, MsixCapability = 0x11, AdvancedFeaturesCapability = 0x13;
-    const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d;
+    const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d, VirtualizationCapability = 0x0010;
 
     readonly ReadOnlySpan<byte> bytes = bytes;
 
@@ -43,6 +44,24 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     /// <summary>Whether no more than the header was read: an ordinary user gets 64 bytes, and no capability is known.</summary>
     public bool IsHeaderOnly => bytes.Length <= 64;
 
+    /// <summary>The addresses in its BARs of 64 bits (PCI Local Bus 3.0, 6.2.5.1): a guest can have them above 4 GiB, the others not.</summary>
+    public ImmutableArray<ulong> WideBars
+    {
+        get
+        {
+            const int First = 0x10, End = 0x28;
+            var wide = ImmutableArray<ulong>.Empty;
+            for (var at = First; HeaderType == 0 && at < End; at += 4)
+            {
+                var low = DoubleWord(at);
+                // Memory, and 64 bits: the next register is the upper half.
+                if ((low & 7) == 4 && at + 4 < End)
+                    wide = wide.Add((low & ~0xfu) | ((ulong)DoubleWord(at += 4) << 32));
+            }
+            return wide;
+        }
+    }
+
     /// <summary>The number of the bus right below a bridge (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.3); 0 for what is no bridge.</summary>
     public byte SecondaryBus => HeaderType == 1 ? Byte(0x19) : (byte)0;
 
@@ -73,6 +92,14 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     /// <summary>Whether it may send requests with the numbers of other, absent functions (device control, bit 9).</summary>
     public bool UsesPhantomFunctions => FindCapability(PciExpressCapability) is int at && (Word(at + 8) & 0x200) != 0;
 
+    /// <summary>
+    /// The virtual functions that are switched on (SR-IOV 1.1, 3.3): how many, how far the first one's routing id is from this function's,
+    /// and how far they are from each other; zeros where there are none.
+    /// </summary>
+    public (int Count, int First, int Stride) VirtualFunctions => FindExtendedCapability(VirtualizationCapability) is int at && (Word(at + 0x08) & 1) != 0
+        ? (Word(at + 0x10), Word(at + 0x14), Word(at + 0x16))
+        : default;
+
     /// <summary>The same bytes without the Device Serial Number: the capability becomes an empty one, so that the list goes on behind it.</summary>
     public static byte[] WithoutSerialNumber(byte[] config)
     {
@@ -87,6 +114,8 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
 
     ushort Word(int at) => at + 2 <= bytes.Length ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]) : (ushort)0;
+
+    uint DoubleWord(int at) => at + 4 <= bytes.Length ? BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]) : 0;
 
     int? FindCapability(byte id)
     {

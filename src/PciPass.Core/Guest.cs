@@ -33,8 +33,23 @@ public sealed record Guest(GuestName Name, GuestStart Start, GuestType Type, boo
     /// <summary>A PV guest's map of memory has the host's holes (<c>e820_host=</c>), where functions answer; null where that could not be read.</summary>
     public bool? HasHostMap { get; init; }
 
+    /// <summary>
+    /// Whether its configuration itself says <c>passthrough="enabled"</c>, so that it stays prepared for functions when it is saved without
+    /// any and restored; null where that could not be read.
+    /// </summary>
+    public bool? SaysPassthrough { get; init; }
+
+    /// <summary>What tells it from another guest of that name, and stays when it is saved and restored; null where that could not be read.</summary>
+    public string? Uuid { get; init; }
+
+    /// <summary>Which functions this start of it has had; null where nobody has asked: it takes reading the kernel's log.</summary>
+    public GuestHistory? History { get; init; }
+
     /// <summary>It was started with less memory than it may have, so that Xen fills in pages as it touches them (HVM).</summary>
     public bool PopulatesOnDemand { get; init; }
+
+    /// <summary>It says that an agent runs in it, which has drivers unbound before functions go.</summary>
+    public bool HasAgent { get; init; }
 
     /// <summary>It may have several maps of its memory at once (<c>altp2m=</c>).</summary>
     public bool HasSeveralMaps { get; init; }

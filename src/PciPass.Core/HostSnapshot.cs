@@ -71,9 +71,18 @@ public sealed record HostSnapshot
     public ImmutableDictionary<string, PciAddress> Names { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
 
     public ImmutableArray<HostUse> Uses { get; init; } = [];
+
+    /// <summary>What is configured on the functions' network interfaces; read where a rollback may have to set it up again.</summary>
+    public ImmutableArray<FunctionInterface> Interfaces { get; init; } = [];
     public ImmutableArray<Guest> Guests { get; init; } = [];
     public ImmutableArray<Attachment> Attachments { get; init; } = [];
     public ImmutableArray<ConfiguredClaim> Claims { get; init; } = [];
+
+    /// <summary>The names that people gave to functions for guests' files (<c>xl pci-assignable-add -n</c>).</summary>
+    public ImmutableDictionary<string, PciAddress> NamesForGuests { get; init; } = ImmutableDictionary<string, PciAddress>.Empty;
+
+    /// <summary>The configuration files of Xen's guests.</summary>
+    public ImmutableArray<GuestFile> GuestFiles { get; init; } = [];
 
     /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
     public DeviceList Devices { get; init; } = DeviceList.Empty;
@@ -90,6 +99,12 @@ public sealed record HostSnapshot
     /// <summary>Functions of operations that did not end: nothing may touch them until a person or <c>recover</c> has.</summary>
     public ImmutableArray<Unfinished> Unfinished { get; init; } = [];
 
+    /// <summary>How often functions were plugged into guests and taken out in this boot.</summary>
+    public ImmutableArray<HotplugCount> Hotplugs { get; init; } = [];
+
+    /// <summary>What /etc/pcipass/pcipass.conf sets.</summary>
+    public Settings Settings { get; init; } = new();
+
     /// <summary>What could not be read, one sentence each; empty for root on a healthy host.</summary>
     public ImmutableArray<string> Unread { get; init; } = [];
 
@@ -102,11 +117,18 @@ public sealed record HostSnapshot
     /// <summary>The guest of which this is a start, as long as it lives.</summary>
     public Guest? FindGuest(GuestStart start) => Guests.FirstOrDefault(guest => guest.Start == start);
 
+    /// <summary>The configuration files of the guest that is meant.</summary>
+    public IEnumerable<GuestFile> FilesOf(GuestReference reference) =>
+        GuestFiles.Where(file => reference.Toolstack is null or Toolstack.Xen && file.Guest == reference.Name.ToString());
+
     /// <summary>The driver that holds functions for guests here: pciback in Xen's dom0, else vfio-pci.</summary>
     public DriverName Holder => Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;
 
     /// <summary>Whether a function is held for guests, and so away from the host's own drivers.</summary>
     public bool IsHeld(PciFunction function) => function.Driver == Holder;
+
+    /// <summary>The functions that a request names and that exist.</summary>
+    internal NamedFunctions Named(Request request) => Index.Named(this, request);
 
     /// <summary>
     /// The attachment of a function to a guest that lives. The nodes of a destroyed guest stay in xenstore (seen in the lab,

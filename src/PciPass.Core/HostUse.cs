@@ -26,6 +26,8 @@ public sealed record HostUse(PciAddress Address, HostUseKind Kind, string Name, 
         HostUseKind.Holder => $"part of {Detail}",
         HostUseKind.GuestDisk => $"a disk of guest {Detail}",
         HostUseKind.CrashDump => $"target of crash dumps ({Detail})",
+        HostUseKind.Held => Detail,
+        HostUseKind.BootPartition => Detail,
         HostUseKind.Content => $"holds {Detail}",
         HostUseKind.OpenNode => $"opened by {Detail}",
         HostUseKind.Console => $"the host's console ({Detail})",
@@ -75,6 +77,12 @@ public enum HostUseKind
 
     /// <summary>The host's crash kernel would write there.</summary>
     CrashDump,
+
+    /// <summary>Something that cannot be seen from here holds a disk for itself alone.</summary>
+    Held,
+
+    /// <summary>The system's own, mounted or not: the firmware booted from it, or /etc/fstab says so.</summary>
+    BootPartition,
 
     /// <summary>A disk has partitions or a file system, and nothing uses it now.</summary>
     Content,

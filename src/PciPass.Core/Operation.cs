@@ -72,6 +72,9 @@ public sealed record Operation
     /// <summary>The kernel's names of what hung on the functions: with the host's driver they go away, and people still use them.</summary>
     public ImmutableSortedDictionary<string, PciAddress> Names { get; init; } = ImmutableSortedDictionary<string, PciAddress>.Empty;
 
+    /// <summary>When it is undone unless it is confirmed before; null where it holds by itself.</summary>
+    public DateTimeOffset? UndoAt => Request.RollbackAfter is TimeSpan time ? Began + time : null;
+
     public ImmutableArray<JournalMark> Marks { get; init; } = [];
     public Ending Ending { get; init; }
     public DateTimeOffset? Ended { get; init; }
@@ -85,10 +88,13 @@ public sealed record Operation
     /// <summary>Whether it has turned round: from here on it goes back, not on.</summary>
     public bool IsGoingBack => Marks.Any(mark => mark.Mark is Mark.Failed or Mark.Undoing or Mark.Undone);
 
-    /// <summary>In one word, for people: <c>done</c>, <c>undone</c>, <c>void</c>, <c>stuck</c>, <c>pending</c> or <c>interrupted</c>.</summary>
+    /// <summary>Whether all is done, and it waits for its confirmation.</summary>
+    public bool IsUnconfirmed => UndoAt is not null && Ending == Ending.None && !IsGoingBack && Enumerable.Range(0, Steps.Length).All(step => LastMark(step) == Mark.Done);
+
+    /// <summary>In one word, for people: <c>done</c>, <c>undone</c>, <c>void</c>, <c>stuck</c>, <c>pending</c>, <c>unconfirmed</c> or <c>interrupted</c>.</summary>
     public string State => Ending != Ending.None
         ? Ending.ToString().ToLowerInvariant()
-        : Marks.LastOrDefault()?.Mark switch { Mark.Stuck => "stuck", Mark.Pending => "pending", _ => "interrupted" };
+        : Marks.LastOrDefault()?.Mark switch { Mark.Stuck => "stuck", Mark.Pending => "pending", _ => IsUnconfirmed ? "unconfirmed" : "interrupted" };
 
     /// <summary>Everything up to and with <c>begin</c>: what must be on disk before the first act.</summary>
     public string Head()
@@ -108,7 +114,9 @@ public sealed record Operation
             text.Append("name ").Append(function).Append(' ').Append(OneLine(name)).Append('\n');
         foreach (var code in Request.Accepted)
             text.Append("accept ").Append(code).Append('\n');
-        foreach (var content in Steps.OfType<EditFile>().SelectMany(edit => (FileContent?[])[edit.From, edit.To]).OfType<FileContent>().Distinct())
+        if (Request.RollbackAfter is TimeSpan time)
+            text.Append(CultureInfo.InvariantCulture, $"rollback-after {(long)time.TotalSeconds}\n");
+        foreach (var content in Steps.SelectMany(step => step.Contents).Distinct())
             text.Append("content ").Append(content.Name).Append(' ').Append(content.Escaped()).Append('\n');
         foreach (var step in Steps)
             text.Append("step ").Append(step.Text).Append('\n');
@@ -150,6 +158,7 @@ public sealed record Operation
         GuestReference? guest = null;
         string? boot = null, user = null;
         DateTimeOffset? began = null, ended = null;
+        TimeSpan? rollbackAfter = null;
         var ending = Ending.None;
         var begun = false;
         for (var at = 1; at < lines.Length; at++)
@@ -168,6 +177,7 @@ public sealed record Operation
                     case "boot" when !begun: boot = rest; break;
                     case "guest" when !begun: guest = GuestReference.Parse(rest); break;
                     case "accept" when !begun: accepted.Add(rest); break;
+                    case "rollback-after" when !begun: rollbackAfter = TimeSpan.FromSeconds(int.Parse(rest, NumberStyles.None, CultureInfo.InvariantCulture)); break;
                     case "step" when !begun: steps.Add(Step.Parse(rest, contents)); break;
                     case "content" when !begun && rest.Split(' ', 2) is [var called, var escaped]:
                         contents[called] = FileContent.Parse(escaped) is var content && content.Name == called ? content : throw new FormatException($"the content {called} is not what it was");
@@ -199,12 +209,13 @@ public sealed record Operation
                 throw new FormatException($"line {at + 1}: {error.Message}", error);
             }
         }
-        if (number is null || verb is null || boot is null || user is null || began is null || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall)))
+        if (number is null || verb is null || boot is null || user is null || began is null
+            || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall or Verb.Setup or Verb.Undo or Verb.Save or Verb.Restore)))
             throw new FormatException("a line is missing before \"begin\"");
         return new Operation
         {
             Number = number.Value,
-            Request = new Request(verb.Value, functions.ToImmutable(), guest, accepted.ToImmutable()),
+            Request = new Request(verb.Value, functions.ToImmutable(), guest, accepted.ToImmutable()) { RollbackAfter = rollbackAfter },
             BootId = boot,
             User = user,
             Began = began.Value,

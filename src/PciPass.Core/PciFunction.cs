@@ -36,6 +36,15 @@ public sealed record PciFunction
     /// <summary>Whether it sends requests with the numbers of other, absent functions.</summary>
     public bool UsesPhantomFunctions { get; init; }
 
+    /// <summary>Where its BARs of 64 bits lie: a guest can have those above 4 GiB.</summary>
+    public ImmutableArray<ulong> WideBars { get; init; } = [];
+
+    /// <summary>What there is of its expansion ROM; read for displays, whose guests start them by it.</summary>
+    public RomState Rom { get; init; }
+
+    /// <summary>Whether it is switched off now (D3cold), which the kernel ends when it is needed.</summary>
+    public bool IsSwitchedOff { get; init; }
+
     /// <summary>Whether it can interrupt by messages; else it needs its line.</summary>
     public bool HasMessageInterrupts { get; init; }
 

@@ -15,16 +15,31 @@ public enum Verb
 
     /// <summary>Remove it.</summary>
     Uninstall,
+
+    /// <summary>In a guest: load what it needs for hot-plug, now and at each start.</summary>
+    Setup,
+
+    /// <summary>In a guest: take that out of its files.</summary>
+    Undo,
+
+    /// <summary>Write a running guest into a file and end it, its functions taken out before.</summary>
+    Save,
+
+    /// <summary>Start a guest from such a file.</summary>
+    Restore,
+
+    /// <summary>Move a running guest to another host; asked about only, since no toolstack here can do it with functions.</summary>
+    Migrate,
 }
 
 /// <summary>When a request takes effect.</summary>
 [Flags]
 public enum Scope
 {
-    /// <summary>On the running host.</summary>
+    /// <summary>On the running host; for attach and detach, in the running guest.</summary>
     Now = 1,
 
-    /// <summary>From the next start on.</summary>
+    /// <summary>From the host's next start on; for attach and detach, from the guest's.</summary>
     Boot = 2,
 }
 
@@ -35,8 +50,11 @@ public enum Scope
 /// <param name="Accepted">The codes of the risks that were accepted by name.</param>
 public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, GuestReference? Guest, ImmutableSortedSet<string> Accepted)
 {
-    /// <summary>When it takes effect; attach and detach are for the running host alone.</summary>
+    /// <summary>When it takes effect.</summary>
     public Scope Scope { get; init; } = Scope.Now;
+
+    /// <summary>For attach and detach: the guest's configuration file, where that was named; null for the one that is found.</summary>
+    public string? GuestFile { get; init; }
 
     /// <summary>For hide: by whom from the next start on.</summary>
     public HideMethod Method { get; init; }
@@ -46,6 +64,15 @@ public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, Gu
 
     /// <summary>Names of the functions for people, for the files that are written.</summary>
     public ImmutableDictionary<PciAddress, string> NamesForPeople { get; init; } = ImmutableDictionary<PciAddress, string>.Empty;
+
+    /// <summary>For hide and attach: all is undone again unless it is confirmed within this time of its beginning; null where it holds at once.</summary>
+    public TimeSpan? RollbackAfter { get; init; }
+
+    /// <summary>For save and restore: the image and what lies beside it; null where a question is about no file.</summary>
+    public GuestImage? Image { get; init; }
+
+    /// <summary>For restore: which functions the guest gets.</summary>
+    public Homecoming Homecoming { get; init; }
 
     public bool IsNow => Scope.HasFlag(Scope.Now);
     public bool IsBoot => Scope.HasFlag(Scope.Boot);

@@ -23,7 +23,7 @@ public static class Planner
                 if (request.IsNow)
                 {
                     foreach (var function in Functions(host, request))
-                        Hide(host, function, steps);
+                        Hide(host, request, function, steps);
                 }
                 if (request.IsBoot)
                     steps.AddRange(BootPlanner.Plan(host, request).Steps);
@@ -31,23 +31,34 @@ public static class Planner
             case Verb.Attach:
                 // All are hidden before the first is plugged: a failure then has not yet reached the guest.
                 foreach (var function in Functions(host, request))
-                    Hide(host, function, steps);
-                var guest = host.FindGuest(request.Guest!.Value)!;
-                foreach (var function in Functions(host, request))
-                    steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
+                    Hide(host, request, function, steps);
+                // A file is changed before the guest is: it is soon put back.
+                steps.AddRange(GuestFilePlanner.Plan(host, request).Steps);
+                if (request.IsNow && host.FindGuest(request.Guest!.Value) is Guest guest)
+                {
+                    foreach (var function in Functions(host, request).Where(function => host.FindAttachment(function.Address) is null))
+                        steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: true));
+                }
                 break;
             case Verb.Detach:
                 foreach (var function in Functions(host, request))
                 {
-                    if (host.FindAttachment(function.Address) is Attachment attachment)
+                    if (request.IsNow && host.FindAttachment(function.Address) is Attachment attachment)
                         steps.Add(new Plug(function.Address, request.Guest!.Value.Name, attachment.Guest, Plugged: false));
                 }
-                // Functions that were hidden before they were attached stay hidden.
-                foreach (var function in Functions(host, request))
+                steps.AddRange(GuestFilePlanner.Plan(host, request).Steps);
+                // Functions that were hidden before they were attached stay hidden; so do those that the guest keeps, now or at its next start.
+                foreach (var function in Functions(host, request).Where(function => request.IsNow ? request.IsBoot || !IsConfigured(host, request, function) : host.FindAttachment(function.Address) is null))
                 {
                     if (TakenBy(host, function) is { Guest: not null } taken)
                         GiveBack(host, function, taken, steps);
                 }
+                break;
+            case Verb.Save:
+                Save(host, request, steps);
+                break;
+            case Verb.Restore:
+                steps.Add(new StartGuest(request.Guest!.Value.Name, request.Image!.Path));
                 break;
             case Verb.Unhide:
                 if (request.IsNow)
@@ -64,7 +75,26 @@ public static class Planner
         return plan with { Steps = [.. steps.OrderBy(step => step is Probe)] };
     }
 
+    /// <summary>
+    /// Every function goes out first: what a guest has when it is saved, it cannot be asked to let go of any more. They stay hidden, since it
+    /// will want them back. The record is written behind the image: it says that the image is whole.
+    /// </summary>
+    static void Save(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    {
+        var guest = host.FindGuest(request.Guest!.Value)!;
+        var image = request.Image!;
+        // The last one in is the first one out: plugged in again, each finds its own slot.
+        foreach (var function in SavedGuest.Of(host, guest).Functions.Reverse())
+            steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: false));
+        steps.Add(new SaveGuest(image.Path, guest.Name, guest.Start.Number, Saved: true));
+        steps.Add(new EditFile(image.RecordPath, null, new FileContent(SavedGuest.Of(host, guest).ToText())));
+        steps.Add(new EndGuest(guest.Name, guest.Start.Number));
+    }
+
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();
+
+    static bool IsConfigured(HostSnapshot host, Request request, PciFunction function) =>
+        host.FilesOf(request.Guest!.Value).Any(file => file.Config.Functions.Contains(function.Address));
 
     static bool IsAway(HostSnapshot host, PciFunction function) =>
         host.IsHeld(function) || (function.Driver is null && TakenBy(host, function) is not null);
@@ -75,10 +105,13 @@ public static class Planner
     /// The native driver goes first, then the override changes, then the holder (pciback, vfio-pci) comes. The other way round cannot be
     /// undone step by step: with the override on the holder, binding the native driver again is ENODEV.
     /// </summary>
-    static void Hide(HostSnapshot host, PciFunction function, ImmutableArray<Step>.Builder steps)
+    static void Hide(HostSnapshot host, Request request, PciFunction function, ImmutableArray<Step>.Builder steps)
     {
         if (host.IsHeld(function))
             return;
+        // What a rollback has to set up again is written down, and taken down in an orderly way.
+        if (request.RollbackAfter is not null)
+            steps.AddRange(host.Interfaces.Where(each => each.Address == function.Address && !each.Settings.IsEmpty).Select(each => new SetNetwork(each.Address, each.Name, each.Settings, null)));
         var now = function.DriverOverride;
         if (function.Driver is DriverName driver)
         {

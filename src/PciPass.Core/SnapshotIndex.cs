@@ -14,6 +14,7 @@ sealed class SnapshotIndex(HostSnapshot host)
     ILookup<PciAddress, AddressRange>? rangesByFunction;
     ILookup<ulong, AddressRange>? pages;
     Isolation? isolation;
+    NamedFunctions? named;
 
     public Dictionary<PciAddress, PciFunction> Functions { get; } = host.Functions.ToDictionary();
 
@@ -36,6 +37,10 @@ sealed class SnapshotIndex(HostSnapshot host)
     /// <summary>The first and the last page of every range in memory.</summary>
     public ILookup<ulong, AddressRange> Pages => pages ??= ranges.Where(range => !range.IsPort)
         .SelectMany(range => new[] { range.FirstPage, range.LastPage }.Distinct().Select(page => (page, range))).ToLookup(pair => pair.page, pair => pair.range);
+
+    /// <summary>The functions of the request that was looked at last: each of the rules asks for them.</summary>
+    public NamedFunctions Named(HostSnapshot asked, Request request) =>
+        named is { } last && ReferenceEquals(last.Request, request) && last.Holder == asked.Holder ? last : named = NamedFunctions.Of(asked, request);
 
     public Isolation Isolation => isolation ??= new Isolation(host);
 

@@ -16,11 +16,20 @@ public abstract record Step
     /// <summary>The step that undoes this one; null when nothing can, in which case it is the last of its plan.</summary>
     public abstract Step? Reverse();
 
+    /// <summary>
+    /// Whether it is a point of no return: nothing undoes it, it is the last of its plan, and once the host is seen behind it, the whole
+    /// operation is done, however it was interrupted.
+    /// </summary>
+    public virtual bool IsFinal => false;
+
     /// <summary>The text form; <see cref="Parse"/> reads it.</summary>
     public abstract string Text { get; }
 
     /// <summary>The act in words, for people.</summary>
     public abstract string Sentence { get; }
+
+    /// <summary>The contents that <see cref="Text"/> names: they stand in the journal as well.</summary>
+    public virtual IEnumerable<FileContent> Contents => [];
 
     public sealed override string ToString() => Text;
 
@@ -30,8 +39,23 @@ public abstract record Step
     public static Step Parse(string line, IReadOnlyDictionary<string, FileContent>? contents = null)
     {
         var words = line.Split(' ');
-        if (words is ["edit", ['/', ..] path, var before, "->", var after] && before != after)
-            return new EditFile(path, Content(before), Content(after));
+        switch (words)
+        {
+            case ["edit", ['/', ..] path, var before, "->", var after] when before != after:
+                return new EditFile(path, Content(before), Content(after));
+            case ["module", var module, ("no" or "yes") and var was, "->", ("no" or "yes") and var will] when was != will && LoadModule.IsName(module):
+                return new LoadModule(module, will == "yes");
+            case ["network", var function, var name, var was, "->", var will] when PciAddress.TryParse(function, out var owner) && (was == "-") != (will == "-") && SetNetwork.IsName(name):
+                return new SetNetwork(owner, name, Settings(was), Settings(will));
+            case ["save", ['/', ..] image, "-", "->", var guest] when TryGuest(guest, out var name, out var domId):
+                return new SaveGuest(image, name, domId, Saved: true);
+            case ["save", ['/', ..] image, var guest, "->", "-"] when TryGuest(guest, out var name, out var domId):
+                return new SaveGuest(image, name, domId, Saved: false);
+            case ["end", var guest] when TryGuest(guest, out var name, out var domId):
+                return new EndGuest(name, domId);
+            case ["start", var guest, ['/', ..] image] when GuestName.TryParse(guest, out var name):
+                return new StartGuest(name, image);
+        }
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
         {
             switch (words)
@@ -57,6 +81,8 @@ public abstract record Step
         FileContent? Content(string word) => word == "-" ? null
             : contents?.GetValueOrDefault(word) ?? throw new FormatException($"the content {word} of a file is not there");
 
+        NetworkSettings? Settings(string word) => Content(word) is FileContent content ? NetworkSettings.Parse(content.Text) : null;
+
         static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
 
         static Plug Plug(PciAddress address, string word, bool plugged)
@@ -67,6 +93,14 @@ public abstract record Step
             return at > 0 && GuestStart.TryParse(guest.Toolstack ?? Toolstack.Xen, word.AsSpan(at + 1), out var start)
                 ? new Plug(address, guest.Name, start, plugged)
                 : throw new FormatException($"\"{word}\" is no start of a guest, like web1/3 or qemu:web1/4711.88123");
+        }
+
+        static bool TryGuest(string word, out GuestName guest, out int domId)
+        {
+            var at = word.LastIndexOf('/');
+            domId = 0;
+            guest = default;
+            return at > 0 && int.TryParse(word.AsSpan(at + 1), out domId) && domId > 0 && GuestName.TryParse(word[..at], out guest);
         }
     }
 
@@ -91,7 +125,22 @@ public sealed record EditFile(string Path, FileContent? From, FileContent? To) :
     public override string Target => Path;
     public override Step Reverse() => new EditFile(Path, To, From);
     public override string Text => $"edit {Path} {From?.Name ?? "-"} -> {To?.Name ?? "-"}";
+    public override IEnumerable<FileContent> Contents => ((FileContent?[])[From, To]).OfType<FileContent>();
     public override string Sentence => To is null ? $"remove {Path}" : From is null ? $"write {Path}" : $"change {Path}";
+}
+
+/// <summary>Loads a module into the running kernel, or takes it out; its parameters are modprobe's configuration's.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Loaded">True: load; false: unload.</param>
+public sealed record LoadModule(string Name, bool Loaded) : Step
+{
+    public override string Target => Name;
+    public override Step Reverse() => new LoadModule(Name, !Loaded);
+    public override string Text => Loaded ? $"module {Name} no -> yes" : $"module {Name} yes -> no";
+    public override string Sentence => Loaded ? $"load the module {Name}" : $"unload the module {Name}";
+
+    /// <summary>A name reaches modprobe's command line and paths below /sys: letters, digits, dashes and underscores.</summary>
+    public static bool IsName(string text) => text.Length is > 0 and <= 64 && text[0] != '-' && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 }
 
 /// <summary>Unbinds a function from its driver, or binds it to one: exactly one of the two is null.</summary>
@@ -127,6 +176,27 @@ public sealed record SetAssignable(PciAddress Address, bool Assignable) : Functi
 }
 
 /// <summary>
+/// Takes down what is configured on a network interface of a function, or sets it up again: with the driver it would all be gone, and
+/// nobody knew it any more. Exactly one of the two is null: a bare interface, switched off.
+/// </summary>
+/// <param name="Address">The function.</param>
+/// <param name="Name">The interface's name; one that comes back under another is found below the function.</param>
+/// <param name="From">What is configured; null for nothing.</param>
+/// <param name="To">What will be.</param>
+public sealed record SetNetwork(PciAddress Address, string Name, NetworkSettings? From, NetworkSettings? To) : FunctionStep(Address)
+{
+    public override Step Reverse() => new SetNetwork(Address, Name, To, From);
+    public override IEnumerable<FileContent> Contents => ((NetworkSettings?[])[From, To]).OfType<NetworkSettings>().Select(settings => new FileContent(settings.Text));
+    public override string Text => $"network {Address} {Name} {Word(From)} -> {Word(To)}";
+    public override string Sentence => To is null ? $"take down the network of {Name} ({Address})" : $"set up the network of {Name} ({Address}) again: {string.Join(", ", To.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries))}";
+
+    /// <summary>What the kernel takes as an interface's name (dev_valid_name in net/core/dev.c); it becomes part of a path.</summary>
+    public static bool IsName(string name) => name.Length is > 0 and < 16 && name is not ("." or "..") && !name.Any(letter => letter is '/' or ':' || char.IsWhiteSpace(letter) || char.IsControl(letter));
+
+    static string Word(NetworkSettings? settings) => settings is null ? "-" : new FileContent(settings.Text).Name;
+}
+
+/// <summary>
 /// Enters a function into pciback's slots, or takes it out. A slot reserves, and proves nothing: when the native driver was first,
 /// the function stays with it (seen in the lab). What stood there before a hide is put back after.
 /// </summary>
@@ -157,4 +227,44 @@ public sealed record Probe(PciAddress Address) : FunctionStep(Address)
     public override Step? Reverse() => null;
     public override string Text => $"probe {Address}";
     public override string Sentence => $"let the kernel find a driver for {Address} (cannot be undone)";
+}
+
+/// <summary>
+/// Writes a running guest into an image and leaves it paused, as it is in there; or takes that back: the guest goes on, and the image is removed.
+/// A guest that goes on was never resumed from anything, so this is harmless even where resuming the image would kill it (seen in the lab).
+/// </summary>
+/// <param name="Path">The image: an absolute path without blanks.</param>
+/// <param name="Guest">The guest.</param>
+/// <param name="DomId">This start of it.</param>
+/// <param name="Saved">True: write it; false: take it back.</param>
+public sealed record SaveGuest(string Path, GuestName Guest, int DomId, bool Saved) : Step
+{
+    public override string Target => Path;
+    public override Step Reverse() => new SaveGuest(Path, Guest, DomId, !Saved);
+    public override string Text => Saved ? $"save {Path} - -> {Guest}/{DomId}" : $"save {Path} {Guest}/{DomId} -> -";
+    public override string Sentence => Saved ? $"write {Guest} (domain {DomId}) to {Path}, and pause it" : $"let {Guest} (domain {DomId}) go on, and remove {Path}";
+}
+
+/// <summary>Ends a guest that has been saved.</summary>
+/// <param name="Guest">The guest.</param>
+/// <param name="DomId">This start of it.</param>
+public sealed record EndGuest(GuestName Guest, int DomId) : Step
+{
+    public override string Target => Guest.ToString();
+    public override Step? Reverse() => null;
+    public override bool IsFinal => true;
+    public override string Text => $"end {Guest}/{DomId}";
+    public override string Sentence => $"end {Guest} (domain {DomId}), which is saved (cannot be undone)";
+}
+
+/// <summary>Starts a guest from its image. It goes on with its work at once, so nothing undoes this.</summary>
+/// <param name="Guest">The guest.</param>
+/// <param name="Path">The image.</param>
+public sealed record StartGuest(GuestName Guest, string Path) : Step
+{
+    public override string Target => Guest.ToString();
+    public override Step? Reverse() => null;
+    public override bool IsFinal => true;
+    public override string Text => $"start {Guest} {Path}";
+    public override string Sentence => $"start {Guest} from {Path} (cannot be undone)";
 }

@@ -12,7 +12,7 @@ namespace PciPass.Host;
 /// </summary>
 /// <remarks>
 /// The child is this same program, started once for all that an operation asks of it. A request is a path and a value to write, each with
-/// its length in four bytes; without a value (length -1) it asks to read. The answer is the error number in four bytes, and the content
+/// its length in four bytes; without a value (length -1) it asks to read, and with length -2 to open for itself alone. The answer is the error number in four bytes, and the content
 /// with its length.
 /// </remarks>
 /// <param name="program">This program, and the arguments that come before <see cref="ChildArgument"/>.</param>
@@ -50,12 +50,25 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
         };
     }
 
-    (int Errno, byte[] Content) Ask(string what, string path, byte[]? value, TimeSpan deadline)
+    /// <summary>Whether something holds a block device for itself alone (open(2), O_EXCL: EBUSY); false where it cannot be asked.</summary>
+    public bool IsHeld(string path, TimeSpan deadline)
+    {
+        try
+        {
+            return Ask("look at", path, null, deadline, NoValue.Hold).Errno == Errno.EBUSY;
+        }
+        catch (HostFailure)
+        {
+            return false;
+        }
+    }
+
+    (int Errno, byte[] Content) Ask(string what, string path, byte[]? value, TimeSpan deadline, NoValue without = NoValue.Read)
     {
         child ??= Start();
         try
         {
-            Send(child.StandardInput.BaseStream, path, value);
+            Send(child.StandardInput.BaseStream, path, value, without);
             var reading = ReadAnswer(child.StandardOutput.BaseStream);
             if (!reading.Wait(deadline))
             {
@@ -99,13 +112,20 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
         return Process.Start(start) ?? throw new HostFailure($"{program[0]} could not be started");
     }
 
-    static void Send(Stream stream, string path, byte[]? value)
+    /// <summary>What is asked for without a value to write: what stands in place of its length.</summary>
+    enum NoValue
+    {
+        Read = -1,
+        Hold = -2,
+    }
+
+    static void Send(Stream stream, string path, byte[]? value, NoValue without)
     {
         var pathBytes = Encoding.UTF8.GetBytes(path);
         var request = new byte[8 + pathBytes.Length + (value?.Length ?? 0)];
         BinaryPrimitives.WriteInt32LittleEndian(request, pathBytes.Length);
         pathBytes.CopyTo(request, 4);
-        BinaryPrimitives.WriteInt32LittleEndian(request.AsSpan(4 + pathBytes.Length), value?.Length ?? -1);
+        BinaryPrimitives.WriteInt32LittleEndian(request.AsSpan(4 + pathBytes.Length), value?.Length ?? (int)without);
         value?.CopyTo(request, 8 + pathBytes.Length);
         stream.Write(request);
         stream.Flush();
@@ -118,9 +138,10 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
         using var kept = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
         using var input = Console.OpenStandardInput();
         using var output = Console.OpenStandardOutput();
-        while (Receive(input, out var path) && path is not null && Receive(input, out var value))
+        while (Receive(input, out var path, out _) && path is not null && Receive(input, out var value, out var length))
         {
-            var (errno, content) = Access(Encoding.UTF8.GetString(path), value);
+            var name = Encoding.UTF8.GetString(path);
+            var (errno, content) = length == (int)NoValue.Hold ? (Hold(name), []) : Access(name, value);
             var answer = new byte[8 + content.Length];
             BinaryPrimitives.WriteInt32LittleEndian(answer, errno);
             BinaryPrimitives.WriteInt32LittleEndian(answer.AsSpan(4), content.Length);
@@ -132,18 +153,29 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
     }
 
     /// <returns>False at the end of the input.</returns>
-    static bool Receive(Stream input, out byte[]? bytes)
+    static bool Receive(Stream input, out byte[]? bytes, out int length)
     {
-        Span<byte> length = stackalloc byte[4];
-        bytes = null;
-        if (input.ReadAtLeast(length, length.Length, throwOnEndOfStream: false) < length.Length)
+        Span<byte> head = stackalloc byte[4];
+        (bytes, length) = (null, 0);
+        if (input.ReadAtLeast(head, head.Length, throwOnEndOfStream: false) < head.Length)
             return false;
-        if (BinaryPrimitives.ReadInt32LittleEndian(length) is >= 0 and var count)
+        length = BinaryPrimitives.ReadInt32LittleEndian(head);
+        if (length >= 0)
         {
-            bytes = new byte[count];
+            bytes = new byte[length];
             input.ReadExactly(bytes);
         }
         return true;
+    }
+
+    /// <summary>Without O_NONBLOCK a drive with media would look whether there is one.</summary>
+    static int Hold(string path)
+    {
+        var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_EXCL | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
+        if (descriptor < 0)
+            return Libc.LastError;
+        _ = Libc.Close(descriptor);
+        return 0;
     }
 
     static (int Errno, byte[] Content) Access(string path, byte[]? value)

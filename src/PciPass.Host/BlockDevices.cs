@@ -67,6 +67,12 @@ sealed class BlockDevices
 
     public bool IsPartition(string name) => files.Exists($"{folders[name]}/partition") || (!IsInClass(name) && folders[name].Count(letter => letter == '/') > 3);
 
+    /// <summary>The disk that a partition is on; the device itself where it is none.</summary>
+    public string DiskOf(string name) => links.TryGetValue(name, out var link) && IsPartition(name) && link.Split('/') is [.., var disk, _] ? disk : name;
+
+    /// <summary>Whether bcache has it, as a cache or as what is cached (drivers/md/bcache/sysfs.c).</summary>
+    public bool IsInCache(string name) => files.Exists($"{folders[name]}/bcache");
+
     /// <summary>The device's number as <c>major:minor</c>.</summary>
     public string? NumberOf(string name) => files.ReadText($"{folders[name]}/dev");
 

@@ -22,7 +22,10 @@ public sealed class BootImages(HostSystem host)
     }
 
     /// <summary>Whether the images have pcipass' part: whether they need to be made anew when the list changes.</summary>
-    public bool HasPart(string generator) => BootPart.FilesOf(generator, "").All(file => host.Files.Exists(file.Path));
+    public bool HasPart(string generator) => BootPart.FilesOf(generator, "").All(file => host.Files.Exists(file.Path)) || IsPackaged(generator);
+
+    /// <summary>Whether a package of the distribution has brought a part: then nothing of it needs to be installed.</summary>
+    public bool IsPackaged(string part) => BootPart.PackagedFilesOf(part).All(file => host.Files.Exists(file.Path));
 
     /// <summary>Whether an image is made of this file, among others.</summary>
     public static bool IsSource(string path) =>

@@ -33,6 +33,19 @@ static class DeviceNodes
             if (members.Length > 0)
                 nodes[$"/dev/vfio/{group}"] = members;
         }
+        ReadNvidia(files, nodes);
         return nodes;
+    }
+
+    /// <summary>NVIDIA's own driver makes its nodes past the kernel's model of devices; it tells their numbers in procfs. Its unbind waits for whoever has one open.</summary>
+    static void ReadNvidia(SysTree files, Dictionary<string, IReadOnlyList<PciAddress>> nodes)
+    {
+        const string Cards = "/proc/driver/nvidia/gpus", Number = "Device Minor:";
+        foreach (var name in files.List(Cards))
+        {
+            var line = (files.ReadText($"{Cards}/{name}/information") ?? "").Split('\n').FirstOrDefault(line => line.StartsWith(Number, StringComparison.Ordinal));
+            if (line is not null && PciAddress.TryParse(name, out var address))
+                nodes[$"/dev/nvidia{line[Number.Length..].Trim()}"] = [address];
+        }
     }
 }

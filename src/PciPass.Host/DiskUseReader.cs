@@ -1,12 +1,15 @@
 using System.Collections.Immutable;
 using PciPass.Core;
 using PciPass.Core.Formats;
+using PciPass.Core.Rules;
 
 namespace PciPass.Host;
 
 /// <summary>Reads what the host's disks are used for: mounts of every namespace, swap, what stands on them, and what lies on them.</summary>
 sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<HostUse>.Builder uses)
 {
+    static readonly TimeSpan HeldDeadline = TimeSpan.FromSeconds(2);
+
     public void Read(ProcessTable processes)
     {
         ReadMounts(files.ReadText("/proc/self/mountinfo") ?? "", "");
@@ -15,9 +18,31 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         foreach (var swap in MountTable.ParseSwaps(files.ReadText("/proc/swaps") ?? ""))
             Add(devices.ByPath(swap), HostUseKind.Swap, swap);
         ReadFileSystemsOfMany();
+        ReadTable();
+        ReadTargets();
         ReadCrashDump();
+        var booted = ReadBootPartition();
         foreach (var name in devices.Names)
-            ReadDevice(name);
+            ReadDevice(name, booted);
+        var known = uses.Where(use => use.Kind is HostUseKind.Mount or HostUseKind.Swap or HostUseKind.Holder).SelectMany(use => (string[])[use.Name, devices.DiskOf(use.Name)]).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in devices.Names.Where(name => !known.Contains(name) && !devices.IsPartition(name) && devices.FunctionsOf(name).Count > 0))
+            ReadHeld(name);
+    }
+
+    /// <summary>The partition that the firmware booted from, as its GUID; null where it has no such variables.</summary>
+    string? ReadBootPartition()
+    {
+        const string Variables = "/sys/firmware/efi/efivars", Global = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+        return files.ReadAll($"{Variables}/BootCurrent-{Global}") is byte[] current && EfiBootEntry.NameOf(current) is string name && files.ReadAll($"{Variables}/{name}-{Global}") is byte[] entry
+            ? EfiBootEntry.PartitionOf(entry)
+            : null;
+    }
+
+    /// <summary>What nothing here explains may be in use all the same: the kernel knows. Of a disk whose use is known it need not be asked.</summary>
+    void ReadHeld(string disk)
+    {
+        if (files.IsHeld($"/dev/{disk.Replace('!', '/')}", HeldDeadline))
+            Add(disk, HostUseKind.Held, "held by something that cannot be seen from here");
     }
 
     void ReadMounts(string text, string where)
@@ -58,6 +83,38 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         }
     }
 
+    /// <summary>What the host mounts when it starts, or its boot loader's tools do (<c>/boot</c> with noauto), is the system's even while it is not mounted.</summary>
+    void ReadTable()
+    {
+        foreach (var (source, point) in FsTab.Parse(files.ReadText("/etc/fstab") ?? ""))
+        {
+            if (RootFileSystem.IsOfSystem(point) && FsTab.PathOf(source) is string path)
+                Add(devices.ByPath(path), HostUseKind.BootPartition, $"/etc/fstab mounts it at {point}", unlessMounted: true);
+        }
+    }
+
+    /// <summary>
+    /// Disks that this host serves to others over the network. The kernel's NVMe target opens them without asking for them alone
+    /// (drivers/nvme/target/io-cmd-bdev.c), so nothing else shows it.
+    /// </summary>
+    void ReadTargets()
+    {
+        const string Nvme = "/sys/kernel/config/nvmet/subsystems", Scsi = "/sys/kernel/config/target/core";
+        foreach (var subsystem in files.List(Nvme))
+        {
+            foreach (var space in files.List($"{Nvme}/{subsystem}/namespaces"))
+            {
+                if (files.ReadText($"{Nvme}/{subsystem}/namespaces/{space}/enable") == "1")
+                    Add(devices.ByPath(files.ReadText($"{Nvme}/{subsystem}/namespaces/{space}/device_path") ?? ""), HostUseKind.Holder, $"the NVMe target {subsystem}");
+            }
+        }
+        foreach (var group in files.List(Scsi).Where(name => name.StartsWith("iblock_", StringComparison.Ordinal)))
+        {
+            foreach (var name in files.List($"{Scsi}/{group}"))
+                Add(devices.ByPath(files.ReadText($"{Scsi}/{group}/{name}/udev_path") ?? ""), HostUseKind.Holder, $"the SCSI target {name}");
+        }
+    }
+
     void ReadCrashDump()
     {
         if (files.ReadText("/sys/kernel/kexec_crash_loaded") != "1")
@@ -70,7 +127,7 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         }
     }
 
-    void ReadDevice(string name)
+    void ReadDevice(string name, string? booted)
     {
         var functions = devices.FunctionsOf(name);
         if (functions.Count == 0)
@@ -82,9 +139,13 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         }
         foreach (var holder in devices.HoldersOf(name))
             Add(name, HostUseKind.Holder, holder, unlessMounted: true);
+        if (devices.IsInCache(name))
+            Add(name, HostUseKind.Holder, "bcache", unlessMounted: true);
         var content = UdevDatabase.Content(files, devices.NumberOf(name));
         if (content is { IsZfs: true } && (content.Label is null || files.Exists($"/proc/spl/kstat/zfs/{content.Label}")))
             Add(name, HostUseKind.Holder, $"the ZFS pool {content.Label ?? "of unknown name"}");
+        else if (content is not null && booted is not null && content.Partition == booted)
+            Add(name, HostUseKind.BootPartition, "the firmware booted the host from it");
         else if (content is not null)
             Add(name, HostUseKind.Content, content.Text);
         else if (devices.IsPartition(name))

@@ -16,6 +16,9 @@ public enum Result
 
     /// <summary>The guest has been asked to let go and has not yet.</summary>
     Pending,
+
+    /// <summary>Every step is done, and all of it will be undone unless it is confirmed in time.</summary>
+    Unconfirmed,
 }
 
 /// <summary>What came of an operation.</summary>
@@ -32,9 +35,13 @@ public sealed record Outcome(Result Result, Operation Operation, IReadOnlyList<s
 /// <param name="host">The host.</param>
 /// <param name="journal">The journal; the caller holds its lock.</param>
 /// <param name="tell">Called before each act; the mark says whether it is done or undone.</param>
-public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null)
+/// <param name="note">Gets what else is worth knowing, in words.</param>
+public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null, Action<string>? note = null)
 {
-    readonly StepRunner runner = new(host);
+    /// <summary>The command that waits until an operation is confirmed, and undoes it when its time is up.</summary>
+    public const string AwaitConfirmation = "await-confirmation";
+
+    readonly StepRunner runner = new(host, note: note);
 
     /// <summary>Carries out a plan that was made from this snapshot.</summary>
     public Outcome Run(HostSnapshot snapshot, Plan plan)
@@ -55,6 +62,16 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
                 return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
             }
         }
+        try
+        {
+            // Who undoes it must be there before there is anything to undo: the first act may cut this process off.
+            if (plan.Request.RollbackAfter is not null)
+                host.StartDetached(AwaitConfirmation, $"{open.Record.Number}");
+        }
+        catch (HostFailure failure)
+        {
+            return GoBack(open, [$"could not start what would undo it: {failure.Message}"]);
+        }
         return GoOn(open);
     }
 
@@ -68,15 +85,26 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     {
         if (operation.BootId != bootId)
         {
-            // Drivers, overrides, guests: all of it was the former kernel's, and this one has begun anew. Files are as they were left.
-            return GoBack(journal.Reopen(operation), [], former: true);
+            // Drivers, overrides, guests: all of it was the former kernel's, and this one has begun anew. Files are as they were left. A
+            // guest whose image was whole has ended with its host, and is saved.
+            return IsSaved(operation) ? Close(journal.Reopen(operation), former: true) : GoBack(journal.Reopen(operation), [], former: true);
         }
         // What the dead process started may still be at work, and would go on changing what is undone here.
-        if (runner.WaitForTools(operation.Request.Functions) is string atWork)
+        if (runner.WaitForTools(operation) is string atWork)
             return new Outcome(Result.Stuck, operation, [atWork], []);
         var open = journal.Reopen(operation);
+        if (IsPastReturn(operation))
+            return Close(open);
         var waited = operation.Marks.LastOrDefault() is { Mark: Mark.Pending };
         return waited && !operation.IsGoingBack ? GoOn(open) : GoBack(open, []);
+    }
+
+    /// <summary>Closes an operation that waits for its confirmation: it holds from here on.</summary>
+    public Outcome Confirm(Operation operation)
+    {
+        var open = journal.Reopen(operation);
+        open.End(Ending.Done);
+        return new Outcome(Result.Done, open.Record, [], []);
     }
 
     Outcome GoOn(OpenOperation open)
@@ -103,17 +131,33 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
                 return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
             }
         }
+        if (open.Record.UndoAt is not null)
+            return new Outcome(Result.Unconfirmed, open.Record, [], []);
+        return Close(open);
+    }
+
+    /// <summary>All is done, and the journal says so. Where it cannot, what can be undone is undone: recover would do that, and it must be no surprise later.</summary>
+    Outcome Close(OpenOperation open, bool former = false)
+    {
         try
         {
             open.End(Ending.Done);
+            return new Outcome(Result.Done, open.Record, [], []);
         }
         catch (HostFailure failure)
         {
-            // Done is what the journal says is done: recover would undo this, and that must be no surprise later.
-            return GoBack(open, [$"all was done, but the journal could not be closed: {failure.Message}"]);
+            List<string> errors = [$"all was done, but the journal could not be closed: {failure.Message}"];
+            return former ? new Outcome(Result.Done, open.Record, errors, []) : GoBack(open, errors);
         }
-        return new Outcome(Result.Done, open.Record, [], []);
     }
+
+    /// <summary>Whether the last step, which nothing undoes, has been begun and is through: then all before it is, too.</summary>
+    bool IsPastReturn(Operation operation) =>
+        operation.Steps is [.., { IsFinal: true } last] && operation.LastMark(operation.Steps.Length - 1) is Mark.Doing or Mark.Stuck or Mark.Done && runner.Observe(last).Position == Position.To;
+
+    /// <summary>Whether a guest's image is whole: its record is written behind it.</summary>
+    bool IsSaved(Operation operation) =>
+        operation.Steps.OfType<SaveGuest>().Any() && operation.Steps.OfType<EditFile>().All(edit => runner.Observe(edit).Position == Position.To);
 
     /// <param name="open">The operation.</param>
     /// <param name="errors">What went wrong so far.</param>
@@ -121,14 +165,21 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     Outcome GoBack(OpenOperation open, List<string> errors, bool former = false)
     {
         List<Step> undone = [];
+        if (!former && IsPastReturn(open.Record))
+            return new Outcome(Result.Done, open.Record, errors, []);
         for (var number = open.Record.Steps.Length - 1; number >= 0; number--)
         {
             var step = open.Record.Steps[number];
-            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not EditFile))
+            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not (EditFile or SaveGuest)))
                 continue;
             try
             {
-                if (Reverse(open.Record, number) is not Step reverse)
+                if (former && step is SaveGuest cut)
+                {
+                    runner.RemoveImage(cut);
+                    open.Note(Mark.Undone, number);
+                }
+                else if (Reverse(open.Record, number) is not Step reverse)
                     open.Note(Mark.Undone, number);
                 else if (Undo(open, number, reverse, undone) is GuestHolds holds)
                 {
@@ -176,7 +227,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             {
                 runner.Act(step);
             }
-            catch (GuestHolds holds)
+            catch (GuestHolds holds) when (open.Record.Request.Verb != Verb.Save)
             {
                 open.Note(Mark.Pending, number, holds.Message);
                 return new Outcome(Result.Pending, open.Record, [holds.Message], []);
@@ -196,6 +247,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             open.Note(Mark.Undone, number);
             return null;
         }
+        // Asked to let go of what it keeps now: its agent gives it its driver back.
+        if (reverse is Plug { Plugged: true } back && open.Record.IsUnderWay(number))
+            runner.CallOff(back);
         var found = runner.Observe(reverse);
         // The step that was under way is reversed by acting, even where nothing is left to be seen of it: its own act may still wait
         // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.
@@ -251,6 +305,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             return null;
         if (step.Reverse() is Step reverse)
             return reverse;
+        if (step.IsFinal)
+            return null;
         // Which driver a probe has found is known only now, and one that was under way may still find one: a second waits behind it.
         if (IsFurtherBack(operation, number))
             return null;
@@ -266,7 +322,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     bool IsFurtherBack(Operation operation, int number)
     {
         var step = operation.Steps[number];
-        return operation.Steps.Take(number).Any(earlier => earlier is not SetSlot && earlier.Target == step.Target && Kind(earlier) == Kind(step)
+        return operation.Steps.Take(number).Any(earlier => earlier is not (SetSlot or SetNetwork) && earlier.Target == step.Target && Kind(earlier) == Kind(step)
             && runner.Observe(earlier).Position == Position.From);
     }
 

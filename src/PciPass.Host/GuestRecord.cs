@@ -27,6 +27,7 @@ static class GuestRecord
             return guest with
             {
                 Passthrough = KnowsPassthrough(files) ? Passthrough(record.RootElement) : null,
+                SaysPassthrough = KnowsPassthrough(files) ? SaysPassthrough(record.RootElement) : null,
                 HasHostMap = hostMap,
                 PopulatesOnDemand = guest.Type == GuestType.Hvm && Number(build, "target_memkb") is long target && Number(build, "max_memkb") is long most && target < most,
                 HasSeveralMaps = Text(build, "altp2m") is not (null or "disabled"),
@@ -42,8 +43,11 @@ static class GuestRecord
     {
         if (Member(record, "pcidevs") is { ValueKind: JsonValueKind.Array } functions && functions.GetArrayLength() > 0)
             return true;
-        return Member(record, "c_info") is { ValueKind: JsonValueKind.Object } created ? Text(created, "passthrough") is not (null or "disabled" or "unknown") : null;
+        return SaysPassthrough(record);
     }
+
+    static bool? SaysPassthrough(JsonElement record) =>
+        Member(record, "c_info") is { ValueKind: JsonValueKind.Object } created ? Text(created, "passthrough") is not (null or "disabled" or "unknown") : null;
 
     static JsonElement Member(JsonElement element, string name) => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var member) ? member : default;
 

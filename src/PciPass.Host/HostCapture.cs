@@ -37,6 +37,14 @@ public sealed class HostCapture : HostSystem
         return dump;
     }
 
+    public override IReadOnlyList<ForeignLink> ForeignLinks(string space)
+    {
+        var links = host.ForeignLinks(space);
+        if (links.Count > 0)
+            tree.Put(RecordedHost.ForeignLinksOf(space), string.Concat(links.Select(link => $"{link.LowerIndex} {(link.Kind.Length > 0 ? link.Kind : "-")} {link.Name}\n")));
+        return links;
+    }
+
     /// <summary>Looks at the host once, and writes what was read as a tar.</summary>
     /// <param name="host">The host.</param>
     /// <param name="output">Where the tar goes.</param>
@@ -48,7 +56,7 @@ public sealed class HostCapture : HostSystem
         var snapshot = HostReader.Read(capture, new Journal(capture));
         foreach (var path in (ReadOnlySpan<string>)["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"])
         {
-            if (host.Files.ReadText(path) is string names)
+            if (host.Files.ReadAll(path, PciIdsFile.UsualLength) is byte[] names)
             {
                 capture.tree.Put(path, PciIdsFile.Excerpt(names, snapshot.Functions.Values.Select(function => function.Ids)));
                 break;

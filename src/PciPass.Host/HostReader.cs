@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using PciPass.Core;
+using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
@@ -8,7 +10,8 @@ public static class HostReader
 {
     /// <param name="host">The host.</param>
     /// <param name="journal">pcipass' own journal, for what it took and what has not ended.</param>
-    public static HostSnapshot Read(HostSystem host, Journal journal)
+    /// <param name="detail">How much of each function.</param>
+    public static HostSnapshot Read(HostSystem host, Journal journal, Detail detail = Detail.All)
     {
         var files = host.Files;
         var names = KernelNames.Read(files);
@@ -17,8 +20,10 @@ public static class HostReader
         var bootId = files.ReadText("/proc/sys/kernel/random/boot_id") ?? (host.IsRecorded ? "recorded" : null) ?? throw new HostFailure("open", "/proc/sys/kernel/random/boot_id", Errno.ENOENT);
         var operations = Try(host, journal.ReadAll, "the journal", unread, []);
         var unfinished = Ledger.Unfinished(operations);
-        var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet());
+        var functions = FunctionReader.Read(files, names, unfinished.Select(each => each.Address).ToHashSet(), detail);
         var taken = Ledger.Taken(operations, bootId);
+        var settings = Settings.Parse(files.ReadText(Settings.Path));
+        unread.AddRange(settings.Errors);
         var formerNames = taken.SelectMany(each => each.Names.Select(name => KeyValuePair.Create(name, each.Address))).Where(name => !names.All.ContainsKey(name.Key));
         var snapshot = new HostSnapshot
         {
@@ -37,12 +42,13 @@ public static class HostReader
             Taken = host.Root is not null ? [] : taken,
             Accepted = Ledger.Accepted(operations, bootId),
             Unfinished = unfinished,
+            Settings = settings,
         };
         if (hypervisor == Hypervisor.XenDom0 && host.Root is null)
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             snapshot = XenReader.ReadIommu(host, snapshot);
-            snapshot = Try(host, () => snapshot with { Claims = ClaimReader.Read(files) }, "the guests' configurations", unread, snapshot);
+            snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
         }
         else
         {
@@ -52,10 +58,31 @@ public static class HostReader
             else if (hypervisor == Hypervisor.None && host.Root is null)
                 snapshot = Try(host, () => QemuReader.Read(host, snapshot), "the guests", unread, snapshot);
         }
+        if (host.Root is null)
+            snapshot = snapshot with { Hotplugs = ReadHotplugs(host, operations, snapshot) };
         snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
         if (functions.Values.Any(function => function.IsHeaderOnly))
             unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
         return snapshot with { Unread = unread.ToImmutable() };
+    }
+
+    static HostSnapshot WithGuestFiles(HostSnapshot snapshot, ImmutableArray<GuestFile> files) => snapshot with
+    {
+        GuestFiles = files,
+        Claims = [.. files.SelectMany(file => file.Config.Functions.Select(function => new ConfiguredClaim(function, file.Guest, file.Path))).DistinctBy(claim => (claim.Address, claim.Guest))],
+    };
+
+    /// <summary>Adds a guest's configuration file that lies elsewhere; it stands for all others of that guest.</summary>
+    public static HostSnapshot WithGuestFile(HostSnapshot snapshot, GuestFile file) =>
+        WithGuestFiles(snapshot, [.. snapshot.GuestFiles.Where(other => other.Guest != file.Guest && other.Path != file.Path), file]);
+
+    static ImmutableArray<HotplugCount> ReadHotplugs(HostSystem host, IEnumerable<Operation> operations, HostSnapshot snapshot)
+    {
+        var window = snapshot.Settings.HotplugWindow;
+        // The log's times count from the kernel's start. Where that is not known, all of the log counts.
+        _ = double.TryParse((host.Files.ReadText("/proc/uptime") ?? "").Split(' ')[0], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var uptime);
+        var since = TimeSpan.FromSeconds(Math.Clamp(uptime - window.TotalSeconds, 0, uptime));
+        return HotplugCount.Of(operations, snapshot.BootId, host.Clock.GetUtcNow() - window, PcibackLog.Parse(host.ReadKernelLog(), since), snapshot.Attachments);
     }
 
     /// <summary>An ordinary user can list; what only root can read is then told as missing, and never taken for absent.</summary>

@@ -1,3 +1,5 @@
+using PciPass.Core;
+
 namespace PciPass.Host;
 
 /// <summary>
@@ -34,12 +36,25 @@ public abstract class HostSystem
     public abstract ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline);
 
     /// <summary>
+    /// Starts this program once more, in a session of its own and without a terminal, so that it outlives whoever started it. Returns once it
+    /// has come so far.
+    /// </summary>
+    /// <exception cref="HostFailure">It cannot be started.</exception>
+    public virtual void StartDetached(params IReadOnlyList<string> arguments) => throw new NotSupportedException("nothing can be started there");
+
+    /// <summary>Lets time pass.</summary>
+    public virtual void Wait(TimeSpan time) => throw new NotSupportedException("no time passes there");
+
+    /// <summary>
     /// Lets a program found on the path make something of a stream, without a shell: the stream is its input, what it writes is read while
     /// it runs. It is ended when it takes too long, or when nobody reads any more.
     /// </summary>
     /// <exception cref="HostFailure">It cannot be started, failed, or took too long.</exception>
     public virtual void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline) =>
         throw new HostFailure("start", program, Errno.ENOENT);
+
+    /// <summary>The kernel's log of this boot as far back as it goes, in the form of syslog(2); empty where there is none, or where it may not be read.</summary>
+    public virtual string ReadKernelLog() => "";
 
     /// <summary>Connects to xenstore; null where there is none.</summary>
     public abstract ByteChannel? ConnectXenstore();
@@ -53,6 +68,14 @@ public abstract class HostSystem
     /// (rtnetlink(7)).
     /// </summary>
     public abstract byte[] DumpAddresses();
+
+    /// <summary>
+    /// The interfaces of another network namespace that stand on one outside of it: a container's macvlan on the host's card. No list of the
+    /// host's shows them (seen in the lab).
+    /// </summary>
+    /// <param name="space">The namespace's file: <c>/proc/812/ns/net</c>, <c>/run/netns/blue</c>.</param>
+    /// <returns>None where it cannot be looked into.</returns>
+    public virtual IReadOnlyList<ForeignLink> ForeignLinks(string space) => [];
 }
 
 /// <summary>How a program ended.</summary>

@@ -48,6 +48,8 @@ static class IsolationReader
         if (name is null)
             return isXen && snapshot.InterruptRemapping == IommuState.Unknown ? snapshot with { InterruptRemappingReason = "the firmware has no table of IOMMUs" } : snapshot;
         var decides = isXen && snapshot.InterruptRemapping == IommuState.Unknown;
+        if (name == "IVRS" && ReadAmd(files) is byte[] amd)
+            snapshot = snapshot with { Reserved = IvrsTable.Parse(amd, snapshot.Functions) };
         if (name == "IVRS")
             return decides ? snapshot with { InterruptRemapping = IommuState.Active, InterruptRemappingReason = "AMD's IOMMUs (IVRS) remap interrupts" } : snapshot;
         if (files.ReadAll($"{Tables}/{name}") is not byte[] bytes || DmarTable.Parse(bytes) is not DmarTable table)
@@ -58,5 +60,18 @@ static class IsolationReader
             : table.HasInterruptRemapping
                 ? snapshot with { InterruptRemapping = IommuState.Active, InterruptRemappingReason = $"the firmware's table {name} says so" }
                 : snapshot with { InterruptRemapping = IommuState.Absent, InterruptRemappingReason = $"the firmware's table {name} says that the platform cannot" };
+    }
+
+    /// <summary>AMD's table; null in a record that only knows that it is there.</summary>
+    static byte[]? ReadAmd(SysTree files)
+    {
+        try
+        {
+            return files.ReadAll($"{Tables}/IVRS");
+        }
+        catch (HostFailure failure) when (failure.ErrorNumber == Errno.EISDIR)
+        {
+            return null;
+        }
     }
 }

@@ -54,9 +54,10 @@ public sealed class KernelNames
     /// repeat: a name goes when another of the same function begins it.
     /// </summary>
     public ILookup<PciAddress, string> Shown() =>
-        byName.Where(pair => !byName.Any(other => other.Value == pair.Value && other.Key != pair.Key && IsLesser(pair.Key, other.Key)))
-            .OrderBy(pair => pair.Key, StringComparer.Ordinal)
-            .ToLookup(pair => pair.Value, pair => pair.Key);
+        byName.GroupBy(pair => pair.Value, pair => pair.Key)
+            .SelectMany(names => names.Where(name => !names.Any(other => other != name && IsLesser(name, other))).Select(name => (Function: names.Key, Name: name)))
+            .OrderBy(pair => pair.Name, StringComparer.Ordinal)
+            .ToLookup(pair => pair.Function, pair => pair.Name);
 
     static bool IsLesser(string name, string other)
     {

@@ -5,7 +5,7 @@ namespace PciPass.Host;
 /// <summary>The system calls that .NET does not offer as they are. Constants: x86-64 Linux, include/uapi/asm-generic/fcntl.h.</summary>
 static partial class Libc
 {
-    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_APPEND = 0x400;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_APPEND = 0x400, O_NONBLOCK = 0x800;
     public const int O_DIRECTORY = 0x10000, O_NOFOLLOW = 0x20000, O_CLOEXEC = 0x80000;
     public const int LOCK_EX = 2, LOCK_UN = 8;
     public const short POLLIN = 1;
@@ -31,6 +31,9 @@ static partial class Libc
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int descriptor, ReadOnlySpan<byte> buffer, nint count);
 
+    [LibraryImport("libc", EntryPoint = "klogctl", SetLastError = true)]
+    public static partial int KernelLog(int action, Span<byte> buffer, int length);
+
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     public static partial int Fsync(int descriptor);
 
@@ -39,6 +42,9 @@ static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint ReadLink(string path, Span<byte> buffer, nint size);
+
+    [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
+    public static partial nint ReadDirectory(int descriptor, Span<byte> buffer, nint size);
 
     [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MakeDirectory(string path, int mode);
@@ -81,6 +87,15 @@ static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "fsetxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SetAttribute(int descriptor, string name, ReadOnlySpan<byte> value, nint size, int flags);
+
+    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
+    public static partial int EnterNamespace(int descriptor, int kind);
+
+    [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
+    public static partial int SetSession();
+
+    [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Duplicate(int descriptor, int onto);
 
     [LibraryImport("libc", EntryPoint = "getuid")]
     public static partial int GetUserId();

@@ -3,6 +3,9 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using PciPass.Core;
+using PciPass.Core.Formats;
+using System.Text;
 
 namespace PciPass.Host;
 
@@ -56,8 +59,14 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         return userId == 0 ? "root" : userId.ToString(CultureInfo.InvariantCulture);
     }
 
+    static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
+
     public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
     {
+        // Ctrl-C on the terminal is for this program alone, which then undoes: an xl that dies of it while it saves a guest leaves that suspended
+        // for good (seen in the lab). A program without a session of its own gets the terminal's signals.
+        if (program == "xl" && SetSid is string own)
+            (program, arguments) = (own, [program, .. arguments]);
         var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
@@ -78,6 +87,10 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         using (process)
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
     }
+
+    public override void StartDetached(params IReadOnlyList<string> arguments) => DetachedProcess.Start(AttributeProcess.ThisProgram, arguments);
+
+    public override void Wait(TimeSpan time) => Thread.Sleep(time);
 
     public override void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline)
     {
@@ -125,25 +138,68 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         }
     }
 
+    public override string ReadKernelLog()
+    {
+        const int ReadAll = 3, SizeOfBuffer = 10;
+        var size = Libc.KernelLog(SizeOfBuffer, [], 0);
+        if (size <= 0)
+            return "";
+        var buffer = new byte[Math.Min(size, 64 * 1024 * 1024)];
+        var length = Libc.KernelLog(ReadAll, buffer, buffer.Length);
+        return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, 0, length);
+    }
+
     public override ByteChannel? ConnectXenstore() =>
         DescriptorChannel.ConnectSocket("/run/xenstored/socket")
         ?? DescriptorChannel.ConnectSocket("/var/run/xenstored/socket")
-        ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus");
+        ?? DescriptorChannel.OpenDevice("/dev/xen/xenbus")
+        // Linux before 2.6.39, and what mounts xenfs only.
+        ?? DescriptorChannel.OpenDevice("/proc/xen/xenbus");
 
     public override ByteChannel? ConnectSocket(string path) => DescriptorChannel.ConnectSocket(path);
 
-    public override byte[] DumpAddresses()
+    public override byte[] DumpAddresses() => Dump(22 /* RTM_GETADDR */);
+
+    public override IReadOnlyList<ForeignLink> ForeignLinks(string space)
     {
-        const ushort GetAddress = 22 /* RTM_GETADDR */, RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;
-        const string Name = "the kernel's table of addresses";
+        const int NetworkNamespace = 0x40000000; /* CLONE_NEWNET */
+        byte[] dump = [];
+        // A namespace is a thread's: this one enters it and never comes back.
+        var visitor = new Thread(() =>
+        {
+            var descriptor = Libc.Open(space, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+            if (descriptor < 0)
+                return;
+            var result = Libc.EnterNamespace(descriptor, NetworkNamespace);
+            _ = Libc.Close(descriptor);
+            try
+            {
+                dump = result == 0 ? Dump(18 /* RTM_GETLINK */) : [];
+            }
+            catch (HostFailure)
+            {
+                // It ended meanwhile.
+            }
+        });
+        visitor.Start();
+        visitor.Join();
+        return [.. NetworkTables.ParseForeignLinks(dump)];
+    }
+
+    /// <summary>Asks the kernel for one of its network tables, as it is in this thread's namespace (rtnetlink(7)).</summary>
+    static byte[] Dump(ushort what)
+    {
+        const ushort RequestDump = 0x301 /* NLM_F_REQUEST | NLM_F_DUMP */, Done = 3, Error = 2;
+        const string Name = "the kernel's network tables";
         var descriptor = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
         if (descriptor < 0)
             throw new HostFailure("open", Name, Libc.LastError);
         using var channel = new DescriptorChannel(descriptor, Name);
-        Span<byte> request = stackalloc byte[24];
+        // A header, and room for the longest of the messages' own, all zero: every family.
+        Span<byte> request = stackalloc byte[32];
         request.Clear();
         BinaryPrimitives.WriteInt32LittleEndian(request, request.Length);
-        BinaryPrimitives.WriteUInt16LittleEndian(request[4..], GetAddress);
+        BinaryPrimitives.WriteUInt16LittleEndian(request[4..], what);
         BinaryPrimitives.WriteUInt16LittleEndian(request[6..], RequestDump);
         channel.Write(request);
 

@@ -27,6 +27,7 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
             foreach (var (name, function) in interfaces)
                 ReadPlace(name, function);
             ReadSession(addresses);
+            ReadForeignLinks(processes);
         }
         ReadOtherNamespaces(functions, processes);
     }
@@ -49,22 +50,15 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
 
     void ReadRoutes()
     {
-        var (four, six) = (files.ReadText("/proc/net/route") ?? "", files.ReadText("/proc/net/ipv6_route") ?? "");
-        foreach (var name in NetworkTables.ParseDefaultRoutes4(four))
-            Add(name, HostUseKind.DefaultRoute, "IPv4");
-        foreach (var name in NetworkTables.ParseDefaultRoutes6(six))
-            Add(name, HostUseKind.DefaultRoute, "IPv6");
-        // The kernel makes a route for each address by itself, which tells the same again.
-        foreach (var (name, target, hasGateway) in NetworkTables.ParseRoutes4(four))
+        foreach (var route in NetworkTables.ParseRoutes4(files.ReadText("/proc/net/route") ?? "").Concat(NetworkTables.ParseRoutes6(files.ReadText("/proc/net/ipv6_route") ?? "")))
         {
-            if (hasGateway || !uses.Any(use => use.Kind == HostUseKind.NetworkAddress && use.Name == name))
-                Add(name, HostUseKind.Route, target);
-        }
-
-        void Add(string name, HostUseKind kind, string detail)
-        {
-            if (interfaces.TryGetValue(name, out var function))
-                uses.Add(new HostUse(function, kind, name, detail));
+            if (!interfaces.TryGetValue(route.Interface, out var function))
+                continue;
+            if (route.IsDefault)
+                uses.Add(new HostUse(function, HostUseKind.DefaultRoute, route.Interface, route.IsInet6 ? "IPv6" : "IPv4"));
+            // The kernel makes a route for each address by itself, which tells the same again.
+            else if (route.Gateway is not null || !uses.Any(use => use.Kind == HostUseKind.NetworkAddress && use.Name == route.Interface))
+                uses.Add(new HostUse(function, HostUseKind.Route, route.Interface, route.Target));
         }
     }
 
@@ -94,6 +88,25 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
         {
             foreach (var (function, lowest) in FunctionsBelow(name, 0))
                 uses.Add(new HostUse(function, HostUseKind.SshSession, lowest, lowest == name ? server : $"{server} on {name}"));
+        }
+    }
+
+    /// <summary>What containers have standing on the host's interfaces: a macvlan that was moved to another namespace leaves no trace in this one.</summary>
+    void ReadForeignLinks(ProcessTable processes)
+    {
+        var spaces = files.List("/run/netns").Select(name => ($"/run/netns/{name}", $"ip netns {name}"))
+            .Concat(processes.OtherNetworkNamespaces.Select(process => ($"/proc/{process.Id}/ns/net", $"the network namespace of {process}"))).ToArray();
+        if (spaces.Length == 0)
+            return;
+        var byIndex = interfaces.Keys.Select(name => (Index: IndexOf(name), Name: name)).Where(pair => pair.Index is not null).ToDictionary(pair => pair.Index!.Value, pair => pair.Name);
+        foreach (var (space, owner) in spaces)
+        {
+            foreach (var link in host.ForeignLinks(space))
+            {
+                // The two ends of a veth stand on each other, and on no card.
+                if (link.Kind != "veth" && byIndex.TryGetValue(link.LowerIndex, out var name))
+                    uses.Add(new HostUse(interfaces[name], HostUseKind.NetworkLower, name, $"{link.Name} in {owner}"));
+            }
         }
     }
 

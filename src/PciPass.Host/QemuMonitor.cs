@@ -14,6 +14,9 @@ sealed record QemuFunction(PciAddress Address, string Path, string? VirtualSlot)
 /// <summary>What pcipass asks a QEMU over its monitor, and tells it (qapi/qdev.json, qapi/qom.json, qapi/pci.json).</summary>
 sealed class QemuMonitor(QmpClient qmp) : IDisposable
 {
+    /// <summary>Before QEMU answers, the function was reset and all of the guest's memory was pinned and mapped for it: minutes where that is much.</summary>
+    static readonly TimeSpan AddDeadline = TimeSpan.FromMinutes(5);
+
     const string Named = "/machine/peripheral", Unnamed = "/machine/peripheral-anon";
 
     /// <summary>The functions of the host that the guest has, whoever gave them: the command line, this program, or somebody by hand.</summary>
@@ -37,10 +40,12 @@ sealed class QemuMonitor(QmpClient qmp) : IDisposable
     {
         var devices = Devices().ToArray();
         var ports = ImmutableArray.CreateBuilder<string>();
-        foreach (var port in Children().Where(child => child.Folder == Named && child.Type is "pcie-root-port" or "ioh3420" or "xio3130-downstream"))
+        var bridges = Children().Where(child => child.Folder == Named && child.Type is "pcie-root-port" or "ioh3420" or "xio3130-downstream").Select(child => child.Name).ToHashSet(StringComparer.Ordinal);
+        // In the order of the bus: that of the objects is none (seen in the lab).
+        foreach (var port in devices.Where(device => device.IsEmptyBridge && bridges.Contains(device.Id)).Select(device => device.Id))
         {
-            if (devices.Any(device => device.Id == port.Name && device.IsEmptyBridge) && Get($"{Named}/{port.Name}", "hotplug") is not { ValueKind: JsonValueKind.False })
-                ports.Add(port.Name);
+            if (Get($"{Named}/{port}", "hotplug") is not { ValueKind: JsonValueKind.False })
+                ports.Add(port);
         }
         if (devices.Any(device => device.IsOldHostBridge))
             ports.AddRange(Enumerable.Repeat("pci.0", 32 - devices.Where(device => device.Bus == 0 && device.Slot is not null).Select(device => device.Slot!.Split('.')[0]).Distinct().Count()));
@@ -49,7 +54,7 @@ sealed class QemuMonitor(QmpClient qmp) : IDisposable
 
     /// <summary>Plugs a function in.</summary>
     /// <exception cref="QmpRefusal">QEMU's reason.</exception>
-    public void Add(PciAddress address, string bus) => qmp.Execute("device_add", ("driver", "vfio-pci"), ("host", $"{address}"), ("id", IdOf(address)), ("bus", bus));
+    public void Add(PciAddress address, string bus) => qmp.ExecuteWithin(AddDeadline, "device_add", ("driver", "vfio-pci"), ("host", $"{address}"), ("id", IdOf(address)), ("bus", bus));
 
     /// <summary>Asks the guest to let go of a function, and waits until it has.</summary>
     /// <exception cref="GuestHolds">It has not, in this time.</exception>

@@ -10,9 +10,6 @@ namespace PciPass.Host;
 /// <param name="Socket">The absolute path of its QMP monitor's socket; null without one.</param>
 sealed record QemuProcess(GuestName Name, GuestStart Start, string? Socket)
 {
-    /// <summary>How long QEMU may take to greet and to answer: it does so between two turns of its guest.</summary>
-    static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
-
     /// <summary>All that run, in the order of their numbers.</summary>
     public static IEnumerable<QemuProcess> All(SysTree files) =>
         from name in files.List("/proc")
@@ -47,8 +44,10 @@ sealed record QemuProcess(GuestName Name, GuestStart Start, string? Socket)
     public static QemuProcess? Find(SysTree files, GuestStart start) => Find(files, start.Number) is QemuProcess process && process.Start == start ? process : null;
 
     /// <summary>Connects to its monitor.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="deadline">How long it may take to greet, and to answer each question.</param>
     /// <exception cref="HostFailure">There is none, or somebody else has it.</exception>
-    public QemuMonitor Open(HostSystem host)
+    public QemuMonitor Open(HostSystem host, TimeSpan deadline)
     {
         if (Socket is null)
             throw new HostFailure(Start.Toolstack == Toolstack.Libvirt ? "libvirt runs it, and speaks to its monitor alone" : "it has no QMP monitor on a Unix socket (-qmp unix:PATH,server=on,wait=off)");
@@ -61,11 +60,11 @@ sealed record QemuProcess(GuestName Name, GuestStart Start, string? Socket)
         }
         try
         {
-            return new QemuMonitor(new QmpClient(channel, host.Clock, Deadline));
+            return new QemuMonitor(new QmpClient(channel, host.Clock, deadline));
         }
         catch (DeadlinePassed)
         {
-            throw new HostFailure($"its monitor {Socket} does not answer within {Deadline.TotalSeconds:0} s: another program speaks to it");
+            throw new HostFailure($"its monitor {Socket} does not answer within {deadline.TotalSeconds:0} s: another program speaks to it, or QEMU is at work");
         }
     }
 

@@ -6,17 +6,19 @@ namespace PciPass.Host;
 /// <summary>Reads the running guests of QEMU and the functions they have: from /proc, and from each one's monitor.</summary>
 static class QemuReader
 {
+    /// <summary>A reader does not wait for a QEMU that is at work; it looks at what it has open.</summary>
+    static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
+
     public static HostSnapshot Read(HostSystem host, HostSnapshot snapshot)
     {
         var guests = snapshot.Guests.ToBuilder();
         var attachments = snapshot.Attachments.ToBuilder();
-        // Only root can look at others' processes; the rest is told with the uses.
         foreach (var process in QemuProcess.All(host.Files))
         {
             var guest = new Guest(process.Name, process.Start, GuestType.Hvm);
             try
             {
-                using var monitor = process.Open(host);
+                using var monitor = process.Open(host, Deadline);
                 foreach (var function in monitor.Functions())
                     attachments.Add(new Attachment(function.Address, process.Start, function.VirtualSlot));
                 guest = guest with { FreePorts = monitor.FreePorts() };

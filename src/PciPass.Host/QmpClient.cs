@@ -57,7 +57,14 @@ public sealed class QmpClient : IDisposable
     /// <param name="command">Its name.</param>
     /// <param name="arguments">Its arguments, all of them texts.</param>
     /// <exception cref="QmpRefusal">QEMU refused it.</exception>
-    public JsonElement Execute(string command, params ReadOnlySpan<(string Name, string Value)> arguments)
+    public JsonElement Execute(string command, params ReadOnlySpan<(string Name, string Value)> arguments) => ExecuteWithin(deadline, command, arguments);
+
+    /// <summary>Runs a command that may take its time.</summary>
+    /// <inheritdoc cref="Execute"/>
+    /// <param name="limit">How long it may take.</param>
+    /// <param name="command">Its name.</param>
+    /// <param name="arguments">Its arguments, all of them texts.</param>
+    public JsonElement ExecuteWithin(TimeSpan limit, string command, params ReadOnlySpan<(string Name, string Value)> arguments)
     {
         var id = $"pcipass-{++number}";
         using var text = new MemoryStream();
@@ -79,7 +86,7 @@ public sealed class QmpClient : IDisposable
         channel.Write(text.ToArray());
         for (var start = clock.GetTimestamp(); ;)
         {
-            var answer = Receive(start, deadline);
+            var answer = Receive(start, limit);
             if (TakeEvent(answer) || !answer.TryGetProperty("id", out var whose) || whose.ValueKind != JsonValueKind.String || whose.GetString() != id)
                 continue;
             if (answer.TryGetProperty("return", out var result))

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
+using PciPass.Core;
 
 namespace PciPass.Host;
 
@@ -19,8 +20,20 @@ public sealed class RecordedHost(RecordedTree files) : HostSystem
     /// <summary>The interfaces' addresses, one <c>index address/prefix</c> a line.</summary>
     public const string Addresses = "/pcipass/addresses";
 
+    /// <summary>The block devices that something holds for itself alone, one a line.</summary>
+    public const string Held = "/pcipass/held";
+
     /// <summary>The number of the process that looked.</summary>
     public const string ProcessId = "/pcipass/process";
+
+    /// <summary>What stands in another network namespace on interfaces of the host, one <c>index kind name</c> a line.</summary>
+    public static string ForeignLinksOf(string space) => $"/pcipass/links/{space.Trim('/').Replace('/', '-')}";
+
+    public override IReadOnlyList<ForeignLink> ForeignLinks(string space) =>
+    [
+        .. (files.ReadText(ForeignLinksOf(space)) ?? "").Split('\n').Select(line => line.Split(' ')).Where(words => words.Length == 3 && int.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .Select(words => new ForeignLink(words[2], words[1], int.Parse(words[0], CultureInfo.InvariantCulture))),
+    ];
 
     public override SysTree Files => files;
 

@@ -171,6 +171,8 @@ public sealed class RecordedTree : SysTree
 
     public override bool Exists(string path) => Resolve(path, followLast: false) is not null;
 
+    public override bool IsHeld(string path, TimeSpan deadline) => (ReadText(RecordedHost.Held) ?? "").Split('\n').Contains(path);
+
     public override string? ReadAttribute(string path, TimeSpan deadline) => ReadText(path);
 
     public override void WriteAttribute(string path, string value, TimeSpan deadline) => throw ReadOnly(path);

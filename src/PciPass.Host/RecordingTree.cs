@@ -9,6 +9,7 @@ sealed class RecordingTree(SysTree files, Func<string, byte[], byte[]> mask) : S
 {
     readonly SortedDictionary<string, byte[]> contents = new(StringComparer.Ordinal);
     readonly SortedDictionary<string, string> links = new(StringComparer.Ordinal);
+    readonly StringBuilder held = new();
     readonly SortedSet<string> directories = new(StringComparer.Ordinal);
 
     public override int Read(string path, Span<byte> buffer)
@@ -42,6 +43,15 @@ sealed class RecordingTree(SysTree files, Func<string, byte[], byte[]> mask) : S
         if (exists)
             directories.Add(path);
         return exists;
+    }
+
+    public override bool IsHeld(string path, TimeSpan deadline)
+    {
+        if (!files.IsHeld(path, deadline))
+            return false;
+        held.Append(path).Append('\n');
+        Put(RecordedHost.Held, held.ToString());
+        return true;
     }
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => ReadText(path);

@@ -27,7 +27,8 @@ public sealed class GuestHolds(string message) : HostFailure(message);
 /// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
 /// <param name="host">The host.</param>
 /// <param name="writeDeadline">How long a write to the kernel may take; a minute without it.</param>
-public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
+/// <param name="note">Gets what a guest's agent did, in words.</param>
+public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, Action<string>? note = null)
 {
     const string Devices = "/sys/bus/pci/devices", Drivers = "/sys/bus/pci/drivers";
 
@@ -41,7 +42,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     /// <summary>How long a guest that is in the middle of something may take before a function is taken from it all the same.</summary>
     static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long the agent in a guest may take to have a driver unbound; without an answer it is done the plain way.</summary>
+    static readonly TimeSpan AgentDeadline = TimeSpan.FromSeconds(10);
+
     readonly FileEditor files = new(host.Files);
+    readonly NetworkRunner network = new(host);
     bool? hasQuarantine;
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
@@ -51,6 +56,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     public Observation Observe(Step step) => step switch
     {
         EditFile edit => files.Observe(edit),
+        SetNetwork set => network.Observe(set),
         Rebind rebind => Compare(DriverOf(rebind.Address), rebind.From, rebind.To, "driver"),
         SetDriverOverride set => Compare(OverrideOf(set.Address), set.From, set.To, "driver_override"),
         SetAssignable assignable => ObserveAssignable(assignable),
@@ -60,6 +66,12 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
             : new Observation(Position.From, "no driver"),
         Plug { Start.Toolstack: not Toolstack.Xen } plug => QemuPlug.Observe(host, plug),
         Plug plug => ObservePlug(plug),
+        LoadModule module => ObserveModule(module),
+        SaveGuest save => ObserveSave(save),
+        EndGuest end => IsAlive(end.Guest, end.DomId)
+            ? new Observation(Position.From, $"domain {end.DomId}, which still is there")
+            : new Observation(Position.To, $"no domain {end.DomId} any more"),
+        StartGuest start => ObserveStart(start),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
@@ -73,6 +85,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
         {
             case EditFile edit:
                 files.Act(edit);
+                break;
+            case SetNetwork set:
+                network.Act(set);
                 break;
             case Rebind { To: null } rebind:
                 Write($"{Drivers}/{rebind.From}/unbind", $"{rebind.Address}");
@@ -101,6 +116,21 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
                 break;
             case Plug plug:
                 ActPlug(plug);
+                break;
+            case LoadModule module:
+                Modprobe(module);
+                break;
+            case SaveGuest { Saved: true } save:
+                WriteImage(save);
+                break;
+            case SaveGuest back:
+                TakeImageBack(back);
+                break;
+            case EndGuest end:
+                Xl(XlDeadline, "destroy", $"{end.DomId}");
+                break;
+            case StartGuest start:
+                Xl(ImageDeadline, "restore", start.Path);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step));
@@ -155,6 +185,20 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
 
     bool HasQuarantine => hasQuarantine ??= XenReader.ReadIommu(host, new HostSnapshot { BootId = "" }).Iommu != IommuState.Absent;
 
+    Observation ObserveModule(LoadModule step)
+    {
+        var isThere = host.Files.Exists($"/sys/module/{step.Name.Replace('-', '_')}");
+        return new Observation(isThere == step.Loaded ? Position.To : Position.From, isThere ? $"{step.Name} loaded" : $"no {step.Name} loaded");
+    }
+
+    void Modprobe(LoadModule step)
+    {
+        string[] arguments = step.Loaded ? [step.Name] : ["-r", step.Name];
+        var result = host.Run("modprobe", arguments, XlDeadline);
+        if (result.ExitCode != 0)
+            throw new HostFailure($"modprobe {string.Join(' ', arguments)} ended with {result.ExitCode}: {(result.Errors.Trim() is { Length: > 0 } said ? said : "it gave no reason")}");
+    }
+
     bool IsInSlots(PciAddress address) => XenReader.ReadSlots(host.Files).Contains(address);
 
     void ActPlug(Plug plug)
@@ -168,7 +212,21 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
             ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
         if (found.Position != Position.To)
-            Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
+        {
+            // libxl takes the guest's access away before it asks the guest to let go, and the driver then works on a function that is no
+            // longer there (DMA faults, seen in the lab): where the guest has an agent, its driver goes first.
+            if (!plug.Plugged && found.Position == Position.From)
+                AskToLetGo(store, plug);
+            try
+            {
+                Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
+            }
+            catch (HostFailure failure) when (failure is not DeadlinePassed)
+            {
+                CallOff(store, plug.Start.Number);
+                throw;
+            }
+        }
 
         // xl's word is not enough: it returns before the guest has answered, and prints every slot as 00.0 (seen in the lab).
         // Plugged in and all out again means that the guest has ended meanwhile.
@@ -179,6 +237,60 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
                 ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address}: {last.Seen}")
                 : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}");
         }
+        CallOff(store, plug.Start.Number);
+    }
+
+    /// <summary>
+    /// Has the agent in the guest unbind the function's driver. A help, and never a condition: an agent that is not there, does not
+    /// answer or lies changes only how gently the function goes. Nothing is believed of what it writes but a few words.
+    /// </summary>
+    void AskToLetGo(Xenstore store, Plug plug)
+    {
+        var home = $"/local/domain/{plug.Start.Number}";
+        if (store.Read($"{home}/{GuestAsk.Agent}") != GuestAsk.Version
+            || XenReader.ReadAttachments(store, plug.Start.Number, 0).FirstOrDefault(attachment => attachment.Address == plug.Address)?.VirtualSlot is not string slot || !PciAddress.TryParse(slot, out var at))
+            return;
+        var ask = new GuestAsk((uint)Random.Shared.Next(), at);
+        GuestAnswer? answer = null;
+        try
+        {
+            store.Write($"{home}/{GuestAsk.Ask}", ask.ToString());
+            store.WaitFor([$"{home}/{GuestAsk.Answer}"], () => (answer = ask.ReadAnswer(store.Read($"{home}/{GuestAsk.Answer}"))) is null ? null : ask, AgentDeadline);
+        }
+        catch (HostFailure failure) when (failure is not DeadlinePassed)
+        {
+            // A guest that has filled its part of xenstore cannot be asked.
+            note?.Invoke($"the agent in {plug.Guest} could not be asked: {failure.Message}");
+            return;
+        }
+        catch (DeadlinePassed)
+        {
+            answer = null;
+        }
+        note?.Invoke(answer switch
+        {
+            GuestAnswer.Done => $"the agent in {plug.Guest} says that its driver has let go of {at}",
+            GuestAnswer.Free => $"the agent in {plug.Guest} says that no driver has {at}",
+            GuestAnswer.Busy => $"the agent in {plug.Guest} says that its driver does not let go of {at}",
+            GuestAnswer.Refused => $"the agent in {plug.Guest} does not let {at} go",
+            _ => $"the agent in {plug.Guest} has not answered within {AgentDeadline.TotalSeconds:0} s",
+        });
+    }
+
+    /// <summary>Takes back what the agent in the guest was asked; it binds the driver again where the function stays.</summary>
+    public void CallOff(Plug plug)
+    {
+        if (plug.Start.Toolstack != Toolstack.Xen)
+            return;
+        using var store = OpenXenstore();
+        CallOff(store, plug.Start.Number);
+    }
+
+    static void CallOff(Xenstore store, int domId)
+    {
+        var ask = $"/local/domain/{domId}/{GuestAsk.Ask}";
+        if (store.Read(ask) is not null)
+            store.Remove(ask);
     }
 
     /// <summary>Looks again at each change, until it is as wished or the guest's time is up.</summary>
@@ -206,19 +318,19 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
     }
 
     /// <summary>
-    /// Waits for runs of xl that work on one of these functions: a process that dies leaves its xl running, and it may wait for a guest
+    /// Waits for runs of xl that work on an operation's functions, image or guest: a process that dies leaves its xl running, and it may wait for a guest
     /// for ten seconds before it acts.
     /// </summary>
     /// <returns>Null once there is none; else which one still runs.</returns>
-    public string? WaitForTools(IReadOnlyList<PciAddress> functions)
+    public string? WaitForTools(Operation operation)
     {
         Xenstore? store = null;
         var start = host.Clock.GetTimestamp();
         try
         {
-            while (FindTool(functions) is string tool)
+            while (FindTool(operation) is string tool)
             {
-                if (host.Clock.GetElapsedTime(start) > ToolDeadline)
+                if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore ? ImageDeadline : ToolDeadline))
                     return $"{tool} is still at work";
                 store ??= OpenXenstore();
                 try
@@ -239,15 +351,94 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
         }
     }
 
-    string? FindTool(IReadOnlyList<PciAddress> functions)
+    string? FindTool(Operation operation)
     {
+        HashSet<string> targets = [.. operation.Request.Functions.Select(function => $"{function}"), .. operation.Steps.Select(step => step switch { SaveGuest save => save.Path, StartGuest start => start.Path, _ => null }).OfType<string>()];
+        var ends = operation.Steps.OfType<EndGuest>().Select(step => $"{step.DomId}").ToArray();
         foreach (var process in host.Files.List("/proc").Where(name => name.All(char.IsAsciiDigit)))
         {
             var words = (host.Files.ReadText($"/proc/{process}/cmdline") ?? "").Split('\0', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length > 1 && words[0][(words[0].LastIndexOf('/') + 1)..] == "xl" && words.Any(word => functions.Any(function => word == $"{function}")))
+            if (words.Length > 1 && words[0][(words[0].LastIndexOf('/') + 1)..] == "xl" && (words.Any(targets.Contains) || (words is [_, "destroy", var domain] && ends.Contains(domain))))
                 return $"{string.Join(' ', words)} (process {process})";
         }
         return null;
+    }
+
+    /// <summary>Writing or reading an image takes as long as the guest is large and the disk slow; past this somebody has to look.</summary>
+    static readonly TimeSpan ImageDeadline = TimeSpan.FromHours(1);
+
+    /// <summary>
+    /// xl writes the image, and pauses the guest before it lets it out of its suspension. The image is made before, for root alone: xl would
+    /// make one that everybody may read, with all that the guest had in memory. xl does not flush it.
+    /// </summary>
+    void WriteImage(SaveGuest save)
+    {
+        host.Files.CreateFile(save.Path, []);
+        Xl(ImageDeadline, "save", "-p", $"{save.DomId}", save.Path);
+        host.Files.Append(save.Path, [], flush: true);
+    }
+
+    void TakeImageBack(SaveGuest back)
+    {
+        // The guest first: it is what matters, and while the image is there it can be seen that there is something to do.
+        if (StateOf(back) is [_, _, 'p', ..])
+            Xl(XlDeadline, "unpause", $"{back.DomId}");
+        RemoveImage(back);
+    }
+
+    /// <summary>Removes what there is of an image; for a guest that the host's restart has ended, that is all there is to be undone.</summary>
+    public void RemoveImage(SaveGuest save)
+    {
+        if (host.Files.Exists(save.Path))
+            host.Files.RemoveFile(save.Path);
+    }
+
+    Observation ObserveSave(SaveGuest step)
+    {
+        var state = StateOf(step);
+        // Whoever wrote the image was killed while he did: nothing that Xen's tools can do lets the guest out of that (seen in the lab).
+        if (state is [_, _, _, 's', ..])
+            return new Observation(Position.Elsewhere, $"a guest that is suspended for good, since the xl that saved it has died; xl destroy {step.DomId} ends it");
+        var (there, paused) = (host.Files.Exists(step.Path), state is [_, _, 'p', ..]);
+        var (without, with) = step.Saved ? (Position.From, Position.To) : (Position.To, Position.From);
+        return there && paused ? new Observation(with, "an image, and the guest is paused")
+            : !there && !paused ? new Observation(without, "no image")
+            : new Observation(Position.HalfWay, there ? "an image, but the guest is not paused" : "no image, but the guest is paused");
+    }
+
+    /// <summary>Only xl can ask: six letters, the third for paused, the fourth for shut down or suspended (xl(1), list); null when the guest is gone.</summary>
+    string? StateOf(SaveGuest step)
+    {
+        if (!IsAlive(step.Guest, step.DomId))
+            return null;
+        var result = host.Run("xl", ["list", $"{step.DomId}"], XlDeadline);
+        var row = result.Output.TrimEnd('\n').Split('\n')[^1].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        return result.ExitCode == 0 && row is [.., { Length: 6 } state, _] ? state : throw new HostFailure($"xl list {step.DomId} ended with {result.ExitCode}: {Said(result)}");
+    }
+
+    bool IsAlive(GuestName guest, int domId)
+    {
+        using var store = OpenXenstore();
+        return store.Read($"/local/domain/{domId}/name") == guest.ToString();
+    }
+
+    Observation ObserveStart(StartGuest start)
+    {
+        using var store = OpenXenstore();
+        return store.Consistent(transaction =>
+        {
+            foreach (var id in store.List("/local/domain", transaction))
+            {
+                if (id != "0" && store.Read($"/local/domain/{id}/name", transaction) == start.Guest.ToString())
+                {
+                    // libxl writes this when the guest's memory is all there (libxl__build_post); one that was cut off before is no guest.
+                    return store.Read($"/local/domain/{id}/store/ring-ref", transaction) is not null
+                        ? new Observation(Position.To, $"{start.Guest} running as domain {id}")
+                        : new Observation(Position.HalfWay, $"domain {id} of that name, which is not built to its end");
+                }
+            }
+            return new Observation(Position.From, $"no guest {start.Guest}");
+        });
     }
 
     Observation ObservePlug(Plug plug)
@@ -282,9 +473,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null)
 
     void Write(string path, string value) => host.Files.WriteAttribute(path, value, writeDeadline ?? WriteDeadline);
 
-    void Xl(params ReadOnlySpan<string> arguments)
+    void Xl(params ReadOnlySpan<string> arguments) => Xl(XlDeadline, arguments);
+
+    void Xl(TimeSpan deadline, params ReadOnlySpan<string> arguments)
     {
-        var result = host.Run("xl", arguments.ToArray(), XlDeadline);
+        var result = host.Run("xl", arguments.ToArray(), deadline);
         if (result.ExitCode != 0)
             throw new HostFailure($"xl {string.Join(' ', arguments)} ended with {result.ExitCode}: {Said(result)}");
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace PciPass.Host;
@@ -41,6 +42,12 @@ public abstract class SysTree
     /// <returns>The text without its last line's end; null when there is no such attribute.</returns>
     public abstract string? ReadAttribute(string path, TimeSpan deadline);
 
+    /// <summary>
+    /// Whether a block device cannot be had for oneself alone, since something holds it so: a mount in whatever namespace, swap, a volume, a
+    /// pool (open(2), O_EXCL). False where that cannot be asked, and after the deadline.
+    /// </summary>
+    public virtual bool IsHeld(string path, TimeSpan deadline) => false;
+
     /// <summary>Makes a directory of mode 0700 with its parents, and flushes each one's parent to disk; does nothing where it exists.</summary>
     public abstract void MakeDirectory(string path);
 
@@ -67,6 +74,7 @@ public abstract class SysTree
     public abstract IDisposable? Lock(string path, TimeSpan deadline);
 
     /// <summary>A small file's text (up to 1 MiB) without its last line's end; null when there is no such file.</summary>
+    [SkipLocalsInit]
     public string? ReadText(string path)
     {
         Span<byte> buffer = stackalloc byte[4096];
@@ -80,10 +88,12 @@ public abstract class SysTree
     }
 
     /// <summary>A file's bytes, up to 64 MiB; null when there is no such file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="expected">About how long it is: more than that, and it is read again from its start.</param>
     /// <exception cref="HostFailure">It is longer.</exception>
-    public byte[]? ReadAll(string path)
+    public byte[]? ReadAll(string path, int expected = 64 * 1024)
     {
-        for (var size = 64 * 1024; size <= 64 * 1024 * 1024; size *= 4)
+        for (var size = expected; size <= 64 * 1024 * 1024; size *= 4)
         {
             var buffer = new byte[size];
             var count = Read(path, buffer);

@@ -4,11 +4,13 @@ namespace PciPass.Host;
 /// <param name="Type">The file system's or the partition table's type: <c>ext4</c>, <c>gpt</c>.</param>
 /// <param name="Label">The file system's label; for ZFS the pool's name.</param>
 /// <param name="IsTable">Whether it is a partition table.</param>
-sealed record DiskContent(string Type, string? Label, bool IsTable)
+/// <param name="IsEfi">Whether its partition is of the type that firmware boots from.</param>
+/// <param name="Partition">A partition's own GUID in its table.</param>
+sealed record DiskContent(string Type, string? Label, bool IsTable, bool IsEfi = false, string? Partition = null)
 {
     public bool IsZfs => Type == "zfs_member";
 
-    public string Text => IsTable ? $"a partition table ({Type})" : $"a file system or a volume ({Type}{(Label is null ? "" : $", {Label}")})";
+    public string Text => IsEfi ? "an EFI system partition" : IsTable ? $"a partition table ({Type})" : $"a file system or a volume ({Type}{(Label is null ? "" : $", {Label}")})";
 }
 
 /// <summary>
@@ -22,8 +24,9 @@ static class UdevDatabase
     {
         if (number is null || files.ReadText($"/run/udev/data/b{number}") is not string notes)
             return null;
+        const string EfiSystemPartition = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
         if (Value("ID_FS_TYPE") is { Length: > 0 } type)
-            return new DiskContent(type, Value("ID_FS_LABEL"), IsTable: false);
+            return new DiskContent(type, Value("ID_FS_LABEL"), IsTable: false, Value("ID_PART_ENTRY_TYPE") == EfiSystemPartition, Value("ID_PART_ENTRY_UUID"));
         return Value("ID_PART_TABLE_TYPE") is { Length: > 0 } table ? new DiskContent(table, null, IsTable: true) : null;
 
         string? Value(string name)

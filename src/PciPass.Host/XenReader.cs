@@ -43,13 +43,19 @@ static class XenReader
             foreach (var id in Numbers(store.List("/local/domain", transaction)))
             {
                 if (id != 0 && GuestName.TryParse(store.Read($"/local/domain/{id}/name", transaction), out var name))
-                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction)))));
+                {
+                    guests.Add(GuestRecord.Complete(host.Files, new Guest(name, GuestStart.Domain(id), Type(store.Read($"/libxl/{id}/type", transaction)))
+                    {
+                        HasAgent = store.Read($"/local/domain/{id}/{GuestAsk.Agent}", transaction) == GuestAsk.Version,
+                        Uuid = Uuid(store.Read($"/local/domain/{id}/vm", transaction)),
+                    }));
+                }
             }
             var attachments = ImmutableArray.CreateBuilder<Attachment>();
             foreach (var id in Numbers(store.List("/local/domain/0/backend/pci", transaction)))
                 attachments.AddRange(ReadAttachments(store, id, transaction));
             var disks = ReadDisks(store, guests.ToImmutable(), transaction).ToArray();
-            return snapshot with { Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable(), Uses = snapshot.Uses.AddRange(disks.Length == 0 ? [] : UseReader.OfGuests(host.Files, disks)) };
+            return snapshot with { NamesForGuests = GuestFileReader.ReadNames(store, transaction), Guests = guests.ToImmutable(), Attachments = attachments.ToImmutable(), Uses = snapshot.Uses.AddRange(disks.Length == 0 ? [] : UseReader.OfGuests(host.Files, disks)) };
         });
     }
 
@@ -67,14 +73,17 @@ static class XenReader
         {
             if (PciAddress.TryParse(store.Read($"{backend}/dev-{number}", transaction), out var address))
             {
-                var slot = store.Read($"{backend}/vdev-{number}", transaction);
                 var state = State(store.Read($"{backend}/state-{number}", transaction));
                 // It has it when it is exported by the backend, and the bus is connected, not in the middle of a change.
-                yield return new Attachment(address, GuestStart.Domain(domId), slot is null ? null : VirtualSlot(slot), state == XenbusState.Initialised && busState == XenbusState.Connected,
+                yield return new Attachment(address, GuestStart.Domain(domId), VirtualSlotAt(store, backend, number, transaction), state == XenbusState.Initialised && busState == XenbusState.Connected,
                     $"in xenstore the function's state is {state}, the backend's {busState}");
             }
         }
     }
+
+    /// <summary>Where the guest sees the function with this number; null before pciback has written it.</summary>
+    public static string? VirtualSlotAt(Xenstore store, string backend, int number, uint transaction) =>
+        store.Read($"{backend}/vdev-{number}", transaction) is string slot ? VirtualSlot(slot) : null;
 
     /// <summary>The block devices that the kernel's backend opened for guests: <c>physical-device</c>, major and minor in hexadecimal (xen/include/public/io/blkif.h).</summary>
     static IEnumerable<(string Guest, int Major, int Minor)> ReadDisks(Xenstore store, ImmutableArray<Guest> guests, uint transaction)
@@ -130,6 +139,8 @@ static class XenReader
         var dot = text.LastIndexOf('.');
         return dot > 0 && text.Length == dot + 3 && text[dot + 1] == '0' ? $"{text[..(dot + 1)]}{text[dot + 2]}" : text;
     }
+
+    static string? Uuid(string? vm) => vm is not null && vm.StartsWith("/vm/", StringComparison.Ordinal) && Guid.TryParse(vm.AsSpan("/vm/".Length), out var uuid) ? uuid.ToString() : null;
 
     static GuestType Type(string? text) => text switch
     {

@@ -1,16 +1,18 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using PciPass.Core;
 
 namespace PciPass.Host;
 
 /// <summary>
-/// A client of xenstore, for reading and watching; only the toolstack writes there. The protocol is docs/misc/xenstore.txt of Xen:
+/// A client of xenstore, for reading and watching; only the toolstack writes there, but for what host and guest's agent say to each other
+/// (<see cref="GuestAsk"/>). The protocol is docs/misc/xenstore.txt of Xen:
 /// a header of four little-endian words (type, request, transaction, length), then up to 4096 bytes.
 /// </summary>
 public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposable
 {
-    const uint TypeDirectory = 1, TypeRead = 2, TypeWatch = 4, TypeUnwatch = 5, TypeTransactionStart = 6, TypeTransactionEnd = 7, TypeWatchEvent = 15, TypeError = 16;
+    const uint TypeDirectory = 1, TypeRead = 2, TypeWatch = 4, TypeUnwatch = 5, TypeTransactionStart = 6, TypeTransactionEnd = 7, TypeWatchEvent = 15, TypeWrite = 11, TypeRemove = 13, TypeError = 16;
     const int HeaderLength = 16, MostPayload = 4096;
 
     /// <summary>xenstored answers in microseconds; when it does not answer within this, it is dead.</summary>
@@ -25,6 +27,16 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     /// <summary>The names below a path; none when it does not exist.</summary>
     public IReadOnlyList<string> List(string path, uint transaction = 0) =>
         Request(TypeDirectory, transaction, [path]) is { Length: > 0 } names ? names.TrimEnd('\0').Split('\0') : [];
+
+    /// <summary>Writes a value, and makes what is missing above it.</summary>
+    public void Write(string path, string value)
+    {
+        if (Request(TypeWrite, 0, [path, value], isValue: true) is null)
+            throw new HostFailure($"xenstore: {path} may not be written");
+    }
+
+    /// <summary>Removes a node with all below it; does nothing where there is none.</summary>
+    public void Remove(string path) => Request(TypeRemove, 0, [path]);
 
     /// <summary>
     /// Runs a reader on one consistent state: values that belong together may change between two reads. It is run again when
@@ -100,13 +112,15 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     public void Dispose() => channel.Dispose();
 
     /// <returns>The answer; null for ENOENT and EACCES, and for EAGAIN where a conflict is expected.</returns>
-    string? Request(uint type, uint transaction, ReadOnlySpan<string> words, bool mayConflict = false)
+    string? Request(uint type, uint transaction, ReadOnlySpan<string> words, bool mayConflict = false, bool isValue = false)
     {
         var payload = new MemoryStream();
-        foreach (var word in words)
+        foreach (var (number, word) in words.ToArray().Index())
         {
             payload.Write(Encoding.UTF8.GetBytes(word));
-            payload.WriteByte(0);
+            // A value has no end but the message's.
+            if (!isValue || number < words.Length - 1)
+                payload.WriteByte(0);
         }
         if (payload.Length > MostPayload)
             throw new HostFailure($"xenstore: a request of {payload.Length} bytes, of which the protocol takes {MostPayload}");

@@ -139,6 +139,8 @@ sealed class SimBackend
                 Switch(XenbusState.Closing);
                 return false;
             }
+            host.LogRegistration(address, domain);
+            host.Say($"pciback {address}: registering for {domain}");
             var (slot, function) = slots[address] = FreeSlot(address);
             Store.Write($"{Node}/vdev-{n}", $"0000:00:{slot:x2}.{function:x2}");
             Store.Write($"{Node}/state-{n}", $"{(int)XenbusState.Initialised}");

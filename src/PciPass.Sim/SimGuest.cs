@@ -18,6 +18,23 @@ public sealed record FrontendHabit(TimeSpan? Connects, TimeSpan? LetsGo, bool Di
     public static FrontendHabit LetsGoAfter(TimeSpan time) => new(Quickly, time);
 }
 
+/// <summary>What the agent in a guest does when it is asked to have a driver let go.</summary>
+public enum AgentHabit
+{
+    /// <summary>There is no agent.</summary>
+    None,
+    Prompt,
+
+    /// <summary>It says that it is there, and never answers.</summary>
+    Silent,
+
+    /// <summary>It answers what nobody asked, at any length.</summary>
+    Babbles,
+
+    /// <summary>It says that it has done so, and has not.</summary>
+    Lies,
+}
+
 /// <summary>A guest as it is configured; it may run or not.</summary>
 /// <param name="Name">Its name.</param>
 public sealed record GuestPlan(string Name)
@@ -35,6 +52,8 @@ public sealed record GuestPlan(string Name)
 
     public FrontendHabit Habit { get; init; } = FrontendHabit.Prompt;
 
+    public AgentHabit Agent { get; init; }
+
     /// <summary>The drivers that the guest's kernel has.</summary>
     public IReadOnlyList<string> Drivers { get; init; } = ["e1000", "e1000e", "nvme", "igb", "igbvf", "bnx2"];
 
@@ -50,13 +69,17 @@ public sealed class SimGuest
     readonly SortedDictionary<string, SimFunction> functions = new(StringComparer.Ordinal);
     readonly Dictionary<SimFunction, string> interfaces = [];
 
+    // What the agent has unbound.
+    readonly HashSet<string> undriven = new(StringComparer.Ordinal);
+
     FrontendHabit habit;
 
-    internal SimGuest(SimHost host, GuestPlan plan, int domId)
+    internal SimGuest(SimHost host, GuestPlan plan, int domId, string? uuid)
     {
         this.host = host;
         Plan = plan;
         DomId = domId;
+        Uuid = uuid ?? new Guid(DomId, 0x4f2a, 0x4c11, 0x8e, 0x51, 0, 0, 0, 0, 0, 1).ToString();
         habit = plan.Habit;
     }
 
@@ -64,8 +87,28 @@ public sealed class SimGuest
     public string Name => Plan.Name;
     public int DomId { get; }
 
-    /// <summary>Another one at each start.</summary>
-    public string Uuid => new Guid(DomId, 0x4f2a, 0x4c11, 0x8e, 0x51, 0, 0, 0, 0, 0, 1).ToString();
+    /// <summary>Another one at each start, but kept by an image.</summary>
+    public string Uuid { get; }
+
+    /// <summary>Whether it ever had a function with an interrupt pin: its kernel keeps the line's interrupt.</summary>
+    public bool HasHadPin { get; private set; }
+
+    /// <summary>Whether xl is writing it into an image, or died while it did.</summary>
+    public bool IsSuspended { get; set; }
+
+    bool isPaused;
+
+    /// <summary>Whether it stands still; it looks at what it has missed when it goes on.</summary>
+    public bool IsPaused
+    {
+        get => isPaused;
+        internal set
+        {
+            isPaused = value;
+            if (!value)
+                Habit = habit;
+        }
+    }
 
     public bool Alive { get; internal set; } = true;
 
@@ -94,12 +137,16 @@ public sealed class SimGuest
     public string? DriverOf(SimFunction function) => Plan.Drivers.FirstOrDefault(name =>
         name is not ("pcieport" or "vfio-pci" or "pci-stub") && SimDriver.Create(name) is var driver && driver.Probe(function) == 0);
 
+    /// <summary>Whether the guest's agent has unbound the driver of what is at this address of the guest's.</summary>
+    public bool IsUnbound(string at) => undriven.Contains(at);
+
     /// <summary>The guest's own network interface for a function: <c>eth0</c>; null when it makes none.</summary>
     public string? InterfaceOf(SimFunction function) => interfaces.GetValueOrDefault(function);
 
     void Appear(string at, SimFunction function)
     {
         functions[at] = function;
+        HasHadPin |= function.InterruptPin != 0;
         if (function.MacAddress is null || DriverOf(function) is null || interfaces.ContainsKey(function))
             return;
         var n = 0;
@@ -110,14 +157,34 @@ public sealed class SimGuest
 
     void Vanish(string at)
     {
+        undriven.Remove(at);
         if (functions.Remove(at, out var function))
             interfaces.Remove(function);
+    }
+
+    void Asked()
+    {
+        var home = $"/local/domain/{DomId}";
+        if (Plan.Agent is AgentHabit.None or AgentHabit.Silent)
+            return;
+        if (host.Store.ReadText($"{home}/{GuestAsk.Ask}") is not string text)
+        {
+            undriven.Clear();
+            host.Store.Remove($"{home}/{GuestAsk.Answer}");
+            return;
+        }
+        if (GuestAsk.Parse(text) is not GuestAsk ask)
+            return;
+        if (Plan.Agent == AgentHabit.Prompt && functions.ContainsKey(ask.Slot.ToString()))
+            undriven.Add(ask.Slot.ToString());
+        host.Store.Write($"{home}/{GuestAsk.Answer}", Plan.Agent == AgentHabit.Babbles ? $"{ask.Number + 1} done\u0000{new string('x', 1000)}" : ask.AnswerOf(GuestAnswer.Done));
     }
 
     void VanishAll()
     {
         functions.Clear();
         interfaces.Clear();
+        undriven.Clear();
     }
 
     /// <summary>Watches what a kernel with xen-pcifront watches.</summary>
@@ -132,6 +199,10 @@ public sealed class SimGuest
                 Later(TimeSpan.FromMilliseconds(10), Probe);
         }));
         watches.Add(host.Store.Add($"{Backend}/state", _ => Later(TimeSpan.Zero, BackendChanged)));
+        if (Plan.Agent == AgentHabit.None)
+            return;
+        host.Store.Write($"/local/domain/{DomId}/{GuestAsk.Agent}", GuestAsk.Version);
+        watches.Add(host.Store.Add($"/local/domain/{DomId}/{GuestAsk.Ask}", _ => Later(TimeSpan.FromMilliseconds(30), Asked)));
     }
 
     internal void Stop()
@@ -151,7 +222,7 @@ public sealed class SimGuest
 
     void Later(TimeSpan delay, Action action) => host.Clock.After(delay + TimeSpan.FromMilliseconds(1), () =>
     {
-        if (Alive && Habit.Connects is not null)
+        if (Alive && !IsPaused && !IsSuspended && Habit.Connects is not null)
             action();
     });
 

@@ -252,6 +252,11 @@ public sealed partial class SimHost
         StartProcess();
         Clock.Clear();
         kernelLog.Clear();
+        detached.Clear();
+        pcibackLog.Clear();
+        bootedAt = Clock.Elapsed;
+        messages.Clear();
+        Say("Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org)");
         Iommu.Reset();
         Iommu.Present = iommu;
         Store.Reset();
@@ -281,6 +286,7 @@ public sealed partial class SimHost
         Store.Write("/local/domain/0/domid", "0");
         Store.MakeDirectory("/libxl");
         Store.MakeDirectory("/vm");
+        tree.Root.Make("var/lib/xen/save");
         tree.Put("/var/lib/xen/userdata-d.0.00000000-0000-0000-0000-000000000000.libxl-json", "{ \"domid\": 4294967295, \"c_info\": { \"type\": \"pv\", \"name\": \"Domain-0\" }, \"b_info\": {} }\0"u8.ToArray());
         foreach (var plan in plans.Values.Where(static plan => plan.Autostart))
             StartGuest(plan.Name);
@@ -310,9 +316,29 @@ public sealed partial class SimHost
             case ["vfio-pci"]:
                 LoadDriver("vfio-pci");
                 return SimProcess.Ended(new ProgramResult(0, "", ""));
+            case [var name] when IsInstalled(name):
+                return new SimProcess(_ => Load(name, load: true), changesSomething: true);
+            case ["-r", var name] when loadedModules.Contains(name.Replace('-', '_')):
+                return new SimProcess(_ => Load(name, load: false), changesSomething: true);
             default:
                 return SimProcess.Ended(new ProgramResult(1, "", $"modprobe: FATAL: Module {string.Join(' ', modules)} not found in directory /lib/modules/6.1.0\n"));
         }
+    }
+
+    /// <summary>depmod's list names it (modules.dep(5)); - and _ are one to the kernel.</summary>
+    bool IsInstalled(string module) => (tree.ReadText("/lib/modules/6.1.0/modules.dep") ?? "").Split('\n')
+        .Any(line => line.Split(':')[0].Replace('-', '_').Contains($"/{module.Replace('-', '_')}.ko", StringComparison.Ordinal));
+
+    IEnumerable<TimeSpan> Load(string name, bool load)
+    {
+        yield return TimeSpan.FromMilliseconds(20);
+        var module = name.Replace('-', '_');
+        loadedModules.Remove(module);
+        tree.Root.Make("sys/module").Remove(module);
+        if (!load)
+            yield break;
+        loadedModules.Add(module);
+        tree.Root.Make($"sys/module/{module}");
     }
 
     /// <summary>Finds out what the machine's structure says: bridges above, slots that are shared, IOMMU groups.</summary>
@@ -360,6 +386,10 @@ public sealed partial class SimHost
         }));
         proc.Make("sys/kernel/random").Set("boot_id", SimAttribute.Text($"00000000-0000-4000-8000-{BootNumber:x12}"));
         proc.Make("self").Set("mountinfo", SimAttribute.Text(() => Names.MountTable));
+        loadedModules.Clear();
+        proc.Set("modules", SimAttribute.Text(() => string.Concat(loadedModules.Select(module => $"{module} 16384 0 - Live 0x0000000000000000\n"))));
+        proc.Make("sys/kernel").Set("osrelease", SimAttribute.Text("6.1.0"));
+        proc.Set("uptime", SimAttribute.Text(() => string.Create(CultureInfo.InvariantCulture, $"{Uptime.TotalSeconds:0.00} 0.00\n")));
         proc.Set("swaps", SimAttribute.Text(() => Names.SwapTable));
         proc.Make("net").Set("route", SimAttribute.Text(() => Names.RouteTable));
         proc.Make("net").Set("ipv6_route", SimAttribute.Text(() => Names.Route6Table));

@@ -24,11 +24,16 @@ public sealed partial class SimHost : HostSystem
     readonly Dictionary<int, SimBackend> backends = [];
     readonly List<string> trace = [];
     readonly List<string> kernelLog = [];
+    readonly List<string> pcibackLog = [];
+    readonly SortedSet<string> loadedModules = new(StringComparer.Ordinal);
+    readonly List<string> messages = [];
     readonly List<SimFile> held = [];
+    TimeSpan bootedAt;
     readonly List<SimXenstoreChannel> channels = [];
     readonly List<SimQmpChannel> sockets = [];
     readonly List<QemuPlan> qemuPlans = [];
     readonly List<SimQemu> qemus = [];
+    readonly List<IReadOnlyList<string>> detached = [];
     int processNumber;
     int nextDomId = 1;
     int nextProcess = 2001;
@@ -78,6 +83,14 @@ public sealed partial class SimHost : HostSystem
     /// <summary>What programs wrote into the kernel's log since the last start, with their levels (<c>&lt;3&gt;</c> is an error).</summary>
     public IReadOnlyList<string> KernelLog => kernelLog;
 
+    /// <summary>The kernel notes each function that a guest gets. Everybody may read it here, as where the kernel does not restrict that.</summary>
+    public override string ReadKernelLog() => string.Join('\n', pcibackLog);
+
+    internal void LogRegistration(PciAddress address, int domain) =>
+        pcibackLog.Add(string.Create(CultureInfo.InvariantCulture, $"<6>[{Uptime.TotalSeconds,12:0.000000}] pciback {address}: registering for {domain}"));
+
+    TimeSpan Uptime => Clock.Elapsed - bootedAt;
+
     /// <summary>How often the machine was started.</summary>
     public int BootNumber { get; private set; }
 
@@ -91,6 +104,7 @@ public sealed partial class SimHost : HostSystem
     internal bool IsRoot => caller.UserId == 0;
 
     Caller caller = new(0, "root", null, 1000);
+    string? sshSession;
 
     public SimFunction? Find(PciAddress address) => Pci.Find(address);
 
@@ -141,7 +155,10 @@ public sealed partial class SimHost : HostSystem
         dead = false;
         changesLeft = operationsLeft = -1;
         crashDuring = null;
+        tree.Delete($"/proc/{caller.ProcessId}/environ");
         caller = caller with { ProcessId = caller.ProcessId + 1 };
+        if (sshSession is not null)
+            tree.Put($"/proc/{caller.ProcessId}/environ", Encoding.UTF8.GetBytes($"SSH_CONNECTION={sshSession}\0"));
     }
 
     void Abandon()
@@ -273,7 +290,9 @@ public sealed partial class SimHost : HostSystem
             "xenstore-read" or "xenstore-ls" or "xenstore-list" or "xenstore-exists" or "xenstore-write" or "xenstore-rm" when IsXen =>
                 SimStorePrograms.Start(this, program, arguments),
             "modprobe" => Modprobe(arguments),
+            "ip" => SimIp.Start(Names, arguments),
             "dmesg" when arguments is ["-r"] => SimProcess.Ended(new ProgramResult(0, string.Concat(kernelLog.Select(line => line.Insert(line.IndexOf('>') + 1, "[    0.000000] ") + '\n')), "")),
+            "dmesg" => SimProcess.Ended(new ProgramResult(0, string.Concat(messages.Select(line => $"{line}\n")), "")),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
             _ => throw new HostFailure("run", program, Errno.ENOENT),
         };
@@ -294,6 +313,24 @@ public sealed partial class SimHost : HostSystem
             if (!Clock.WaitFor(() => process.HasEnded, deadline))
                 throw new DeadlinePassed(commandLine, deadline);
         }
+    }
+
+    /// <summary>What this program has started to outlive it: the arguments of each. Whoever plays on runs them when their time has come.</summary>
+    public IReadOnlyList<IReadOnlyList<string>> Detached => detached;
+
+    public override void StartDetached(params IReadOnlyList<string> arguments)
+    {
+        var commandLine = $"start {string.Join(' ', arguments)}";
+        Enter(commandLine);
+        if (Faults.Check(commandLine) is > 0 and var errno)
+            throw new HostFailure("start", ProgramPath, errno);
+        Change(commandLine, () => detached.Add(arguments));
+    }
+
+    public override void Wait(TimeSpan time)
+    {
+        Enter("wait");
+        Clock.Advance(time);
     }
 
     public override ByteChannel? ConnectXenstore()
@@ -362,9 +399,12 @@ public sealed partial class SimHost : HostSystem
 
     internal GuestPlan? Plan(string name) => plans.GetValueOrDefault(name);
 
-    internal SimGuest Launch(GuestPlan plan)
+    internal SimGuest Launch(GuestPlan plan, string? uuid = null)
     {
-        var guest = new SimGuest(this, plan, nextDomId++);
+        // What it is given when it is made stands in its file, which may have been changed since; a restored one brings its own configuration along.
+        if (uuid is null && Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
+            plan = plan with { Functions = [.. Core.Formats.XlConfig.Parse(text).Functions] };
+        var guest = new SimGuest(this, plan, nextDomId++, uuid);
         var domain = guest.DomId;
         if (HasIommu && (plan.Passthrough || plan.Functions.Count > 0))
             Iommu.Domains.Add(domain);
@@ -373,6 +413,7 @@ public sealed partial class SimHost : HostSystem
         Store.Write($"/local/domain/{domain}/name", plan.Name);
         Store.Write($"/local/domain/{domain}/domid", $"{domain}");
         Store.Write($"/local/domain/{domain}/memory/target", "262144");
+        Store.Write($"/local/domain/{domain}/store/ring-ref", "490375");
         Store.MakeDirectory($"/local/domain/{domain}/device");
         Store.MakeDirectory($"/local/domain/{domain}/control");
         Store.Write($"/libxl/{domain}/type", plan.Type switch { GuestType.Hvm => "hvm", GuestType.Pvh => "pvh", _ => "pv" });
@@ -408,6 +449,27 @@ public sealed partial class SimHost : HostSystem
 
         static string Field(string name, int value) => value == 0 ? "" : $"\"{name}\": {value}, ";
     }
+
+    /// <summary>What the kernel says in its log.</summary>
+    internal void Say(string message) => messages.Add(string.Create(CultureInfo.InvariantCulture, $"[{Clock.Elapsed.TotalSeconds,12:0.000000}] {message}"));
+
+    /// <summary>The kernel's log has run over: it no longer goes back to its start.</summary>
+    public void ForgetMessages() => messages.Clear();
+
+    /// <summary>Writes a file as xl does: over what is there, and not flushed.</summary>
+    internal bool WriteImage(string path, byte[] content)
+    {
+        var slash = path.LastIndexOf('/');
+        if (tree.Resolve(path.AsSpan(0, slash)) is not SimDirectory folder)
+            return false;
+        if (folder.Find(path.AsSpan(slash + 1)) is SimFile there)
+            there.Content = content;
+        else
+            folder.Set(path[(slash + 1)..], new SimFile { Content = content });
+        return true;
+    }
+
+    internal byte[]? ReadImage(string path) => tree.Resolve(path) is SimFile file ? file.Content : null;
 
     /// <summary>Ends a guest, as <c>xl destroy</c> does.</summary>
     /// <param name="name">The guest.</param>
@@ -518,6 +580,14 @@ public sealed partial class SimHost : HostSystem
         return this;
     }
 
+    /// <summary>From now on the program is run over SSH: what sshd leaves in SSH_CONNECTION (client, port, server, port).</summary>
+    public SimHost WithSshSession(string connection)
+    {
+        sshSession = connection;
+        StartProcess();
+        return this;
+    }
+
     /// <summary>Who runs the program from now on.</summary>
     public SimHost As(int userId, string userName, string? sudoUser = null)
     {
@@ -557,9 +627,9 @@ public sealed partial class SimHost : HostSystem
             text.Append(CultureInfo.InvariantCulture, $"use {use}\n");
         foreach (var guest in guests.OrderBy(guest => guest.Name, StringComparer.Ordinal))
         {
-            text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}\n");
+            text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} domid={guest.DomId}{(guest.IsSuspended ? " suspended" : guest.IsPaused ? " paused" : "")}\n");
             foreach (var (at, function) in guest.Functions)
-                text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={guest.DriverOf(function) ?? "-"}\n");
+                text.Append(CultureInfo.InvariantCulture, $"guest {guest.Name} has {function.Address} at {at} driver={(guest.IsUnbound(at) ? null : guest.DriverOf(function)) ?? "-"}\n");
         }
         foreach (var qemu in qemus.OrderBy(qemu => qemu.ProcessId))
         {
@@ -569,6 +639,8 @@ public sealed partial class SimHost : HostSystem
         }
         foreach (var path in StoreLeaves("/libxl/pci").Concat(StoreLeaves("/local/domain/0/backend/pci")).Order(StringComparer.Ordinal))
             text.Append(CultureInfo.InvariantCulture, $"xenstore {path} = {Store.ReadText(path)}\n");
+        foreach (var (path, file) in tree.FilesBelow("/var/lib/xen/save"))
+            text.Append(CultureInfo.InvariantCulture, $"image {path} {file.Content.Length}\n");
         foreach (var (path, file) in tree.FilesBelow("/etc"))
         {
             text.Append(CultureInfo.InvariantCulture, $"file {path}\n");

@@ -28,6 +28,7 @@ sealed class SimNames
         sys.Make("block");
         sys.Make("dev/block");
         var loopback = AddInterface("lo", "devices/virtual/net/lo", "00:00:00:00:00:00");
+        loopback.IsUp = true;
         loopback.Addresses.Add((IPAddress.Loopback, 8));
         loopback.Addresses.Add((IPAddress.IPv6Loopback, 128));
     }
@@ -39,14 +40,15 @@ sealed class SimNames
         public string Place => place;
         public string? Master { get; set; }
         public List<(IPAddress Address, int Prefix)> Addresses { get; } = [];
-        public List<IPAddress> Gateways { get; } = [];
+        public List<(IPAddress Address, int Metric)> Gateways { get; } = [];
+        public bool IsUp { get; set; }
     }
 
     public bool HasInterface(string name) => interfaces.ContainsKey(name);
 
     public IEnumerable<string> Uses => interfaces.Values.Where(i => i.Name != "lo").SelectMany(i =>
             i.Addresses.Select(a => $"address {a.Address}/{a.Prefix} on {i.Name}")
-                .Concat(i.Gateways.Select(g => $"default route by {g} on {i.Name}"))
+                .Concat(i.Gateways.Select(g => $"default route by {g.Address} on {i.Name}"))
                 .Concat(i.Master is null ? [] : [$"{i.Name} is a port of {i.Master}"]))
         .Concat(mounts.Select(m => $"mount {m.Device} on {m.Point}"))
         .Concat(swaps.Select(s => $"swap on {s}"));
@@ -105,8 +107,8 @@ sealed class SimNames
         var directory = sys.Make(place);
         directory.Set("address", SimAttribute.Text(mac));
         directory.Set("ifindex", SimAttribute.Text($"{index}"));
-        directory.Set("operstate", SimAttribute.Text(() => added.Addresses.Count > 0 || added.Master is not null ? "up\n" : "down\n"));
-        directory.Set("flags", SimAttribute.Text(() => added.Addresses.Count > 0 || added.Master is not null ? "0x1003\n" : "0x1002\n"));
+        directory.Set("operstate", SimAttribute.Text(() => added.IsUp ? "up\n" : "down\n"));
+        directory.Set("flags", SimAttribute.Text(() => added.IsUp ? "0x1003\n" : "0x1002\n"));
         directory.Set("type", SimAttribute.Text(name == "lo" ? "772" : "1"));
         directory.Set("mtu", SimAttribute.Text(name == "lo" ? "65536" : "1500"));
         directory.Set("subsystem", new SimLink($"{Up(place)}class/net"));
@@ -165,11 +167,91 @@ sealed class SimNames
         var addresses = interfaces[name].Addresses;
         if (!addresses.Contains((address, prefix)))
             addresses.Add((address, prefix));
+        interfaces[name].IsUp = true;
     }
 
     public void RemoveAddress(string name, IPAddress address, int prefix) => interfaces[name].Addresses.Remove((address, prefix));
 
-    public void AddDefaultRoute(string name, IPAddress gateway) => interfaces[name].Gateways.Add(gateway);
+    public void AddDefaultRoute(string name, IPAddress gateway)
+    {
+        interfaces[name].IsUp = true;
+        interfaces[name].Gateways.Add((gateway, 0));
+    }
+
+    // ---- what the program ip asks for: null, or why the kernel refuses -------------------------------------------------------------
+
+    /// <summary>An interface that is switched off keeps its IPv4 addresses and loses its routes and its IPv6 addresses.</summary>
+    public string? Switch(string name, bool on)
+    {
+        var one = interfaces[name];
+        if (one.IsUp && !on)
+        {
+            one.Gateways.Clear();
+            one.Addresses.RemoveAll(static address => address.Address.GetAddressBytes().Length == 16);
+        }
+        one.IsUp = on;
+        return null;
+    }
+
+    public string? Flush(string name)
+    {
+        interfaces[name].Addresses.Clear();
+        interfaces[name].Gateways.Clear();
+        return null;
+    }
+
+    public string? Give(string name, string text)
+    {
+        if (text.Split('/') is not [var address, var prefix])
+            return "Invalid argument";
+        var given = (IPAddress.Parse(address), int.Parse(prefix, CultureInfo.InvariantCulture));
+        if (interfaces[name].Addresses.Contains(given))
+            return "File exists";
+        interfaces[name].Addresses.Add(given);
+        return null;
+    }
+
+    public string? Lead(string name, IPAddress gateway, int metric)
+    {
+        var one = interfaces[name];
+        if (!one.IsUp)
+            return "Network is down";
+        if (!one.Addresses.Any(address => new IPNetwork(Base(address.Address, address.Prefix), address.Prefix).Contains(gateway)))
+            return "Network is unreachable";
+        if (one.Gateways.Contains((gateway, metric)))
+            return "File exists";
+        one.Gateways.Add((gateway, metric));
+        return null;
+
+        static IPAddress Base(IPAddress address, int prefix)
+        {
+            var bytes = address.GetAddressBytes();
+            for (var bit = prefix; bit < bytes.Length * 8; bit++)
+                bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+            return new IPAddress(bytes);
+        }
+    }
+
+    public string? Join(string name, string master)
+    {
+        var wasUp = interfaces[name].IsUp;
+        Enslave(name, master);
+        interfaces[name].IsUp = wasUp;
+        return null;
+    }
+
+    public string? Release(string name)
+    {
+        var port = interfaces[name];
+        if (port.Master is string master)
+        {
+            sys.Make($"devices/virtual/net/{master}/brif").Remove(name);
+            sys.Make(port.Place).Remove("master");
+            sys.Make(port.Place).Remove("brport");
+        }
+        port.Master = null;
+        return null;
+    }
 
     /// <summary>Makes an interface a port of a bridge, which is made where needed.</summary>
     public void Enslave(string name, string bridge)
@@ -181,6 +263,7 @@ sealed class SimNames
         }
         var port = interfaces[name];
         port.Master = bridge;
+        port.IsUp = true;
         sys.Make(port.Place).Set("master", new SimLink($"{Up(port.Place)}devices/virtual/net/{bridge}"));
         sys.Make($"{port.Place}/brport").Set("state", SimAttribute.Text("3"));
         sys.Make($"devices/virtual/net/{bridge}/brif").Set(name, new SimLink($"{Up($"devices/virtual/net/{bridge}/brif")}{port.Place}/brport"));
@@ -216,9 +299,9 @@ sealed class SimNames
             var text = new StringBuilder("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n");
             foreach (var i in interfaces.Values)
             {
-                foreach (var gateway in i.Gateways.Where(static gateway => gateway.GetAddressBytes().Length == 4))
-                    Line(i.Name, 0, Number(gateway), 3, 0);
-                foreach (var (address, prefix) in i.Addresses.Where(a => i.Name != "lo" && a.Address.GetAddressBytes().Length == 4))
+                foreach (var (gateway, metric) in i.Gateways.Where(static gateway => gateway.Address.GetAddressBytes().Length == 4))
+                    Line(i.Name, 0, Number(gateway), 3, 0, metric);
+                foreach (var (address, prefix) in i.Addresses.Where(a => i.Name != "lo" && i.IsUp && a.Address.GetAddressBytes().Length == 4))
                 {
                     var mask = BinaryPrimitives.ReverseEndianness(uint.MaxValue << (32 - prefix));
                     Line(i.Name, Number(address) & mask, 0, 1, mask);
@@ -226,15 +309,15 @@ sealed class SimNames
             }
             return text.ToString();
 
-            void Line(string name, uint destination, uint gateway, int flags, uint mask) => text.Append(
-                $"{name}\t{destination:X8}\t{gateway:X8}\t{flags:X4}\t0\t0\t0\t{mask:X8}\t0\t0\t0".PadRight(127)).Append('\n');
+            void Line(string name, uint destination, uint gateway, int flags, uint mask, int metric = 0) => text.Append(
+                $"{name}\t{destination:X8}\t{gateway:X8}\t{flags:X4}\t0\t0\t{metric}\t{mask:X8}\t0\t0\t0".PadRight(127)).Append('\n');
 
             static uint Number(IPAddress address) => BinaryPrimitives.ReadUInt32LittleEndian(address.GetAddressBytes());
         }
     }
 
-    public string Route6Table => string.Concat(interfaces.Values.SelectMany(i => i.Gateways.Where(static gateway => gateway.GetAddressBytes().Length == 16)
-        .Select(gateway => $"{new string('0', 32)} 00 {new string('0', 32)} 00 {Convert.ToHexStringLower(gateway.GetAddressBytes())} 00000400 00000001 00000000 00000003 {i.Name,8}\n")));
+    public string Route6Table => string.Concat(interfaces.Values.SelectMany(i => i.Gateways.Where(static gateway => gateway.Address.GetAddressBytes().Length == 16)
+        .Select(gateway => $"{new string('0', 32)} 00 {new string('0', 32)} 00 {Convert.ToHexStringLower(gateway.Address.GetAddressBytes())} {(gateway.Metric == 0 ? 1024 : gateway.Metric):x8} 00000001 00000000 00000003 {i.Name,8}\n")));
 
     /// <summary>One RTM_NEWADDR message per address, with the attributes IFA_ADDRESS, IFA_LOCAL (IPv4) and IFA_LABEL (IPv4).</summary>
     public byte[] DumpAddresses()

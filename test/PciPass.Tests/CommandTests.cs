@@ -75,6 +75,8 @@ public class CommandTests
             case ["die-after", var changes, "pcipass", ..]:
                 Assert.True(Told.Dies(host, command[command.IndexOf("pcipass ", StringComparison.Ordinal)..]["pcipass ".Length..], int.Parse(changes, CultureInfo.InvariantCulture)));
                 return (137, "");
+            case ["cat", var file]:
+                return (0, host.Files.ReadText(file) ?? "");
             case ["restart"]:
                 host.Reboot();
                 return (0, "");
@@ -93,6 +95,11 @@ public class CommandTests
             case ["release", var file]:
                 host.Faults.Release(file);
                 return (0, "");
+            case ["ssh-over", var name]:
+                host.WithAddress(name, "192.168.7.5", 24).WithDefaultRoute(name, "192.168.7.1").WithSshSession("192.168.7.99 51234 192.168.7.5 22");
+                return (0, "");
+            case ["time-passes"]:
+                return (0, string.Concat(host.Detached.ToArray().Select(arguments => Told.By(host, string.Join(' ', arguments)).Errors)));
             case ["fail", var file, var errno]:
                 host.Faults.Fail(file, int.Parse(errno, CultureInfo.InvariantCulture), times: 1);
                 return (0, "");

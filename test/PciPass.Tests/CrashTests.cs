@@ -59,6 +59,10 @@ public class CrashTests(ITestOutputHelper output)
         { "slot", "attach 09:00.0 web1", "detach 09:00.0 web1" },
         { "boot-hidden", "attach 09:00.0 web1", "detach 09:00.0 web1" },
         { "", "attach 09:00.0 web1; ! destroy web1", "detach 09:00.0 web1" },
+        { "", "! destroy web1", "attach 09:00.0 web1" },
+        { "", "", "attach 09:00.0 web1 --live" },
+        { "", "attach 09:00.0 web1", "detach 09:00.0 web1 --config" },
+        { "agent", "attach 09:00.0 web2", "detach 09:00.0 web2" },
     };
 
     [Theory]
@@ -177,15 +181,18 @@ public class CrashTests(ITestOutputHelper output)
                 else
                     host.PowerLoss(torn);
                 var open = new Journal(host).ReadAll().Where(operation => operation.Ending == Ending.None).Select(operation => operation.Number).ToArray();
-                Assert.Equal(Kernel(untouched), Kernel(host.ToText()));
+                // A guest starts with what its file says at that moment, which may not be what recovery makes of it.
+                var maySee = machine.Contains("boot-hidden", StringComparison.Ordinal) ? [Kernel(untouched), Kernel(changed)] : new[] { Kernel(untouched) };
+                Assert.Contains(Kernel(host.ToText()), maySee);
                 Assert.Equal(0, Told.By(host, "recover").ExitCode);
                 // Files outlive the restart: they go back to what they were, or stay as they were meant to be.
                 var isDone = new Journal(host).ReadAll().Skip(operations).Any(operation => operation.Ending == Ending.Done);
-                Assert.Equal(isDone ? changed : untouched, host.ToText());
+                Assert.Equal(Files(isDone ? changed : untouched), Files(host.ToText()));
+                Assert.Contains(Kernel(host.ToText()), maySee);
                 Assert.All(new Journal(host).ReadAll(), operation => Assert.Equal(open.Contains(operation.Number) ? Ending.Void : Ending.Done, operation.Ending));
                 voids += open.Length;
                 if (!machine.Contains("boot-hidden", StringComparison.Ordinal) && !host.ToText().Contains("/etc/pcipass/devices", StringComparison.Ordinal))
-                    Assert.Equal("no function is away from the host\n", Told.By(host, "status").Output);
+                    Assert.StartsWith("no function is away from the host\n", Told.By(host, "status").Output, StringComparison.Ordinal);
             }
         }
         Count(cases, 3 * shape.Changes);
@@ -196,6 +203,8 @@ public class CrashTests(ITestOutputHelper output)
             host.Reboot();
             return host.ToText();
         }
+
+        static string Files(string text) => text[text.IndexOf("\nfile ", StringComparison.Ordinal)..];
 
         static string Kernel(string text) => text[..text.IndexOf("\nfile ", StringComparison.Ordinal)];
     }

@@ -67,7 +67,7 @@ public class ExecutorTests(ITestOutputHelper output)
             why:   could not plug 0000:09:00.0 into web1 (domain 1): xl pci-attach 1 0000:09:00.0 ended with 1: Domain 1:xc_assign_device failed: Operation not supported
             now:   the host has 0000:09:00.0, with driver e1000e (eth1)
             (exit 3)
-            """, Told.By(host, "attach 09:00.0 web1").ToString());
+            """, Told.By(host, "attach 09:00.0 web1 --live").ToString());
         Assert.Equal(before, host.ToText());
         Assert.Equal("""
             operation 1: attach 0000:09:00.0 web1, 2026-01-05 08:00:03Z, by root: undone

@@ -80,10 +80,66 @@ public class FormatTests
     {
         const string Four = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
             + "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\neth1\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-        Assert.Equal(["eth0"], NetworkTables.ParseDefaultRoutes4(Four));
+        Assert.Equal(["eth0"], NetworkTables.ParseRoutes4(Four).Where(route => route.IsDefault).Select(route => route.Interface));
         const string Zeros = "00000000000000000000000000000000";
-        Assert.Equal(["eth2"], NetworkTables.ParseDefaultRoutes6(
+        var route = Assert.Single(NetworkTables.ParseRoutes6(
             $"{Zeros} 00 {Zeros} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth2\n{Zeros} 00 {Zeros} 00 {Zeros} ffffffff 00000001 00000000 00200200       lo\n"));
+        Assert.Equal(new Route("eth2", "default", "fe80::1", 1024), route);
+        Assert.Equal("default via fe80::1 metric 1024", route.Text);
+        Assert.Equal([new Route("eth0", "default", "10.0.2.2", 0), new Route("eth1", "10.0.2.0/24", null, 0)], NetworkTables.ParseRoutes4(Four));
+    }
+
+    [Fact]
+    public void The_partition_that_the_firmware_booted_from_is_read_from_its_variables()
+    {
+        var partition = Guid.Parse("0fc63daf-8483-4772-8e79-3d69d8477de4");
+        byte[] entry =
+        [
+            7, 0, 0, 0, 1, 0, 0, 0, 46, 0, .. System.Text.Encoding.Unicode.GetBytes("debian\0"),
+            // A hard drive: partition 1, start, size, GUID, kinds of table and signature; a file's path; the end.
+            4, 1, 42, 0, 1, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, .. partition.ToByteArray(), 2, 2, 4, 4, 6, 0, 65, 0, 0x7f, 0xff, 4, 0,
+        ];
+        Assert.Equal(partition.ToString(), EfiBootEntry.PartitionOf(entry));
+        Assert.Equal("Boot001F", EfiBootEntry.NameOf([7, 0, 0, 0, 0x1f, 0]));
+        Assert.Null(EfiBootEntry.NameOf([7, 0, 0]));
+        for (var cut = 0; cut < 24 + 42; cut++)
+            Assert.Null(EfiBootEntry.PartitionOf(entry.AsSpan(0, cut)));
+    }
+
+    [Fact]
+    public void Memory_that_AMDs_table_reserves_is_told_for_the_functions_that_are_there()
+    {
+        var functions = HostText.Parse("0000:01:00.0 020000\n0000:02:00.0 020000\n0000:02:00.1 020000").Functions;
+        byte[] Block(byte type, ushort first, ushort last) =>
+            [type, 8, 32, 0, (byte)first, (byte)(first >> 8), (byte)last, (byte)(last >> 8), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x7f, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0];
+        byte[] table = [.. "IVRS"u8, .. new byte[44], .. Block(0x20, 0, 0), .. Block(0x21, 0x0100, 0), .. Block(0x22, 0x0200, 0x02ff)];
+        Assert.Equal(["0000:01:00.0 7f100000-7f100fff False", "0000:02:00.0 7f100000-7f100fff True", "0000:02:00.1 7f100000-7f100fff True"],
+            IvrsTable.Parse(table, functions).Select(region => $"{region.Address} {region.Start:x}-{region.End:x} {region.IsShared}"));
+        Assert.Empty(IvrsTable.Parse(table.AsSpan(0, 60), functions));
+    }
+
+    [Fact]
+    public void BARs_of_64_bits_are_told_from_those_of_32()
+    {
+        var bytes = new byte[64];
+        // 64 bits at 40_0000_0000, prefetchable; ports; 32 bits; and half of a pair at the end, which makes no sense.
+        (bytes[0x10], bytes[0x14], bytes[0x18], bytes[0x1f], bytes[0x24]) = (0x0c, 0x40, 0x01, 0xfe, 0x04);
+        Assert.Equal(0x40_0000_0000UL, Assert.Single(new ConfigSpace(bytes).WideBars));
+    }
+
+    [Fact]
+    public void An_interface_that_stands_on_one_of_another_namespace_is_read_from_the_kernels_messages()
+    {
+        byte[] dump =
+        [
+            // RTM_NEWLINK; IFLA_IFNAME mv0, IFLA_LINK 2, IFLA_LINK_NETNSID 0, IFLA_LINKINFO { IFLA_INFO_KIND macvlan }
+            76, 0, 0, 0, 16, 0, 2, 0, .. new byte[8], .. new byte[16], 8, 0, 3, 0, 109, 118, 48, 0, 8, 0, 5, 0, 2, 0, 0, 0, 8, 0, 37, 0, 0, 0, 0, 0, 16, 0, 18, 0, 12, 0, 1, 0, .. "macvlan\0"u8, 0, 0, 0, 0,
+            // eth7 on one of its own namespace
+            48, 0, 0, 0, 16, 0, 2, 0, .. new byte[8], .. new byte[16], 8, 0, 3, 0, 101, 116, 104, 0, 8, 0, 5, 0, 2, 0, 0, 0,
+        ];
+        Assert.Equal([new ForeignLink("mv0", "macvlan", 2)], NetworkTables.ParseForeignLinks(dump));
+        for (var cut = 0; cut < 76; cut++)
+            Assert.Empty(NetworkTables.ParseForeignLinks(dump[..cut]));
     }
 
     [Fact]
@@ -96,7 +152,7 @@ public class FormatTests
             // AF_INET6, /64, index 4; IFA_ADDRESS fe80::1:0:0:2
             44, 0, 0, 0, 20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 64, 0, 0, 4, 0, 0, 0, 20, 0, 1, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2,
         ];
-        Assert.Equal([new InterfaceAddress(3, "10.0.0.2/24", false), new InterfaceAddress(4, "fe80::1:0:0:2/64", true)], NetworkTables.ParseAddresses(dump));
+        Assert.Equal([new InterfaceAddress(3, "10.0.0.2/24", false, IsForEver: false), new InterfaceAddress(4, "fe80::1:0:0:2/64", true, IsForEver: false)], NetworkTables.ParseAddresses(dump));
         for (var cut = 0; cut < dump.Length; cut++)
             Assert.True(NetworkTables.ParseAddresses(dump[..cut]).Count() <= 1);
     }
@@ -119,8 +175,8 @@ public class FormatTests
     [Fact]
     public void Names_come_from_the_list_of_ids()
     {
-        const string List = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n";
-        var names = new PciIdsFile(List, [new PciIds(0x8086, 0x10d3, 0, 0)]);
+        var list = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n"u8;
+        var names = new PciIdsFile(list, [new PciIds(0x8086, 0x10d3, 0, 0)]);
         Assert.Equal("Intel 82574L Gigabit Network Connection", names.Name(new PciIds(0x8086, 0x10d3, 0, 0)));
         Assert.Equal("vendor 1234 device 5678", names.Name(new PciIds(0x1234, 0x5678, 0, 0)));
     }

@@ -26,7 +26,7 @@ public class FuzzTests
         ("driver name", ["e1000e", "vfio-pci"], bytes => Own(() => DriverName.Parse(Text(bytes)))),
         ("guest name", ["web1", "db-2.example"], bytes => Own(() => GuestName.Parse(Text(bytes)))),
         ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
-        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
+        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes", "module xen-pcifront no -> yes"], bytes => Own(() => Step.Parse(Text(bytes)))),
         ("journal", ["""
             pcipass journal 1
             operation 7
@@ -49,17 +49,47 @@ public class FuzzTests
 
             """], bytes => Own(() => Ledger.Taken(Operation.Parse(Text(bytes)) is Operation operation ? [operation] : [], "1580ff96-42ec-46a8-9487-d30ee1f9f55b"))),
         ("mountinfo", ["36 35 259:1 / /srv/a\\040b rw,noatime shared:1 - ext4 /dev/nvme0n1p1 rw\n22 1 0:20 / /sys rw - sysfs sysfs rw\n"], bytes => MountTable.ParseMountInfo(Text(bytes)).Count()),
+        ("fstab", ["# <file system> <mount point> <type>\nUUID=1234-abcd\t/boot ext2 noauto 0 2\n/dev/sda1 / ext4 defaults 0 1\n"], bytes => FsTab.Parse(Text(bytes)).Select(entry => FsTab.PathOf(entry.Source)).Count()),
         ("swaps", ["Filename Type Size Used Priority\n/dev/nvme0n1p2 partition 1 0 -2\n"], bytes => MountTable.ParseSwaps(Text(bytes)).Count()),
         ("routes", ["Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\n"], bytes =>
         {
-            _ = NetworkTables.ParseDefaultRoutes4(Text(bytes)).Count();
-            _ = NetworkTables.ParseDefaultRoutes6(Text(bytes)).Count();
+            _ = NetworkTables.ParseRoutes4(Text(bytes)).Count();
+            _ = NetworkTables.ParseRoutes6(Text(bytes)).Count();
         }),
+        ("links", ["\x40\0\0\0\x10\0\x02\0" + new string('\0', 8) + new string('\0', 16) + "\x08\0\x03\0mv0\0\x08\0\x05\0\x02\0\0\0\x08\0\x25\0\0\0\0\0"], bytes => NetworkTables.ParseForeignLinks(bytes).Count()),
         ("addresses", ["\x28\0\0\0\x14\0\x02\0\0\0\0\0\0\0\0\0\x02\x18\0\0\x03\0\0\0\x08\0\x01\0\n\0\0\x01\x08\0\x02\0\n\0\0\x02"], bytes => NetworkTables.ParseAddresses(bytes).Count()),
-        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(Text(bytes), [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
-        ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']"], bytes => XlConfig.Parse(Text(bytes))),
+        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(bytes, [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
+        ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']", "if x:\n  pci += (r'09:00.0' '', y)\npci = [\n '09:00.0',  # a\n '0a:00.0'\n]"], bytes =>
+        {
+            var config = XlConfig.Parse(Text(bytes));
+            _ = (config.XlProblem, config.Name, config.NotUnderstood.Count());
+            var functions = config.Functions.Order().ToArray();
+            var card = PciAddress.Parse("0000:1f:1f.7");
+            // What comes out reads as it should, or nothing comes out.
+            Own(() => XlConfig.Parse(config.With(card)).Functions.Order().SequenceEqual(functions.Append(card).Distinct().Order()) ? 0 : throw new InvalidOperationException("added and not there"));
+            foreach (var function in functions)
+                Own(() => XlConfig.Parse(config.Without(function)).Functions.Order().SequenceEqual(functions.Where(each => each != function)) ? 0 : throw new InvalidOperationException("removed and still there"));
+        }),
+        ("pci specification", ["0000:09:00.0@1f,permissive=1,rdm_policy=strict", "bdf=09:00.*,vslot=5", "09:00.0-2,4=1@3,power_mgmt=0", "name=x"], bytes =>
+        {
+            var entry = PciSpecification.Parse(Text(bytes));
+            foreach (var function in entry.Functions)
+                Own(() => entry.Without(function.Function) is not string left || PciSpecification.Parse(left).Functions.SequenceEqual(entry.Functions.Where(each => each != function)) ? 0 : throw new InvalidOperationException("removed and still there"));
+        }),
+        ("domain xml", ["<domain type='xen'>\n <name>a</name>\n <devices>\n  <hostdev mode='subsystem' type='pci'>\n   <source>\n    <address bus='0x09' slot='1' function='0'/></source><!-- c --></hostdev>\n </devices></domain>", "<domain><devices/></domain>"], bytes =>
+        {
+            var xml = DomainXml.Parse(Text(bytes));
+            Own(() => xml.With(PciAddress.Parse("0000:1f:1f.7"), managed: true));
+            foreach (var function in xml.Functions)
+                Own(() => xml.Without(function));
+        }),
         ("device list", ["# kept\n0000:09:00.0  0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000  pciback  if-moved=follow,method=modprobe # card\n"], bytes => DeviceList.Parse(new FileContent(bytes))),
+        ("settings", ["# figures\nhotplug-window = 24h\nhotplug-warn = 384\nhotplug-refuse=480\n"], bytes => _ = Settings.Parse(Text(bytes)).WindowText),
+        ("pciback's log", ["<6>[  582.386916] pciback 0000:09:00.0: registering for 1\n"], bytes => PcibackLog.Parse(Text(bytes), TimeSpan.FromSeconds(5)).Count()),
         ("file content", ["one\\ntwo\\x41\\\\"], bytes => Own(() => FileContent.Parse(Text(bytes)))),
+        ("firmware's boot entry", ["\x07\0\0\0\x01\0\0\0\x2e\0d\0\0\0\x04\x01\x2a\0\x01\0\0\0" + new string('\x11', 16) + new string('\x22', 16) + "\x02\x02\x7f\xff\x04\0"], bytes => { _ = EfiBootEntry.PartitionOf(bytes); _ = EfiBootEntry.NameOf(bytes); }),
+        ("IVRS", ["IVRS" + new string('\0', 44) + "\x21\x08\x20\0\x08\0\0\0" + new string('\0', 24)], bytes => IvrsTable.Parse(bytes, System.Collections.Immutable.ImmutableSortedDictionary<PciAddress, PciFunction>.Empty)),
+        ("network settings", ["up\nmtu 9000\nmaster br0\naddress 10.0.2.15/24\nroute default via 10.0.2.2 metric 100\n"], bytes => Own(() => NetworkSettings.Parse(Text(bytes)))),
         ("hide list", ["(0000:09:00.0)(0a:04.*)(1:2:*.*)"], bytes => HideList.Parse(Text(bytes))),
         ("modprobe", ["install bnx2 /sbin/modprobe pciback ; /sbin/modprobe --ignore-install bnx2\noptions pciback \\\n hide=(0000:09:00.0)\n"], bytes => ModprobeFile.Parse("/x", Text(bytes))),
         ("kernel line", ["root=/dev/sda a=\"b c\" xen-pciback.hide=(09:00.0) -- x"], bytes => KernelWords.Parse(Text(bytes))),

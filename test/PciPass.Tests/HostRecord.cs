@@ -15,7 +15,7 @@ namespace PciPass.Tests;
 /// <item><c>net NAME ADDRESS|- [index=] [master=] [upper=] [lower=] [wireless] [up]</c>, an interface; a dash for one that is no function's.</item>
 /// <item><c>block NAME ADDRESS|-|subsystem=NAME MAJOR:MINOR [of=DISK] [slaves=A,B] [holders=A,B] [fs=] [label=] [table=]</c>, a block device.</item>
 /// <item><c>nvme NAME ADDRESS [subsystem=NAME]</c>, a controller.</item>
-/// <item><c>link PATH TARGET</c>; <c>dir PATH</c>; <c>file PATH</c>, whose text follows indented by four spaces.</item>
+/// <item><c>hex PATH BYTES...</c>, a file that is no text; <c>link PATH TARGET</c>; <c>dir PATH</c>; <c>file PATH</c>, whose text follows indented by four spaces.</item>
 /// </list>
 /// </summary>
 sealed class HostRecord
@@ -40,6 +40,7 @@ sealed class HostRecord
                 case "block": record.AddBlock(words); break;
                 case "nvme": record.AddController(words); break;
                 case "link": record.tree.AddLink(words[1], words[2]); break;
+                case "hex": record.tree.AddFile(words[1], Convert.FromHexString(string.Concat(words.Skip(2)))); break;
                 case "dir": record.tree.AddDirectory(words[1]); break;
                 case "file":
                     record.tree.AddFile(words[1], string.Concat(lines.Skip(at + 1).TakeWhile(line => line.StartsWith("    ", StringComparison.Ordinal)).Select(line => line[4..] + "\n")));

@@ -8,7 +8,7 @@ namespace PciPass.Tests;
 /// A host in a few lines, for tests of the planner. A function is <c>ADDRESS CLASS [word...]</c>, where a word is
 /// <c>driver=</c>, <c>override=</c>, <c>names=</c>, <c>below=BRIDGE</c>, <c>pf=ADDRESS</c>, <c>slot</c>, <c>type1</c> (a bridge's
 /// header), <c>mf</c> (several functions), <c>acs</c> (isolates), <c>group=</c>, <c>irq=</c>, <c>line</c> (no MSI), <c>noreset</c>,
-/// <c>silent</c> (does not answer), <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE [nomap] [pod] [altp2m]</c>,
+/// <c>silent</c> (does not answer), <c>node=</c>, <c>rom=STATE</c>, <c>d3cold</c>, <c>ids=</c>, <c>pcie=TYPE</c> or <c>serial=</c>. Other lines: <c>guest NAME DOMID TYPE [nomap] [pod] [altp2m]</c>,
 /// <c>qemu NAME PID [FREE-PORT...]</c> (without ports: without a monitor), <c>libvirt NAME PID</c>, <c>attached ADDRESS DOMID|PID [SLOT]</c>,
 /// <c>use ADDRESS KIND NAME DETAIL</c>, <c>claim ADDRESS GUEST FILE</c>, <c>taken ADDRESS DRIVER|- OVERRIDE|- GUEST|-</c>,
 /// <c>open ADDRESS STATE</c>, <c>bar ADDRESS START END [HOLDER]</c>, <c>rmrr ADDRESS</c>, <c>no remapping</c>, <c>no iommu</c>, <c>no pciback</c>, <c>no xen</c>,
@@ -82,6 +82,9 @@ static class HostText
             AccessControl = words.Contains("acs") ? new AccessControl(0x5f, 0x1d) : null,
             Answers = !words.Contains("silent"),
             Resets = words.Contains("noreset") ? ResetMethods.None : ResetMethods.FunctionLevel,
+            NumaNode = Value("node") is string node ? Number(node) : null,
+            Rom = Value("rom") is string rom ? Enum.Parse<RomState>(rom, ignoreCase: true) : RomState.Unknown,
+            IsSwitchedOff = words.Contains("d3cold"),
             HasMessageInterrupts = !words.Contains("line"),
             InterruptPin = Value("irq") is null ? (byte)0 : (byte)1,
             Irq = Value("irq") is string irq ? Number(irq) : 0,

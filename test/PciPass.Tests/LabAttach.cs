@@ -31,6 +31,37 @@ public sealed class LabAttach(LabDemo host) : LabTest(host)
     }
 
     [Fact]
+    public void A_stopped_guest_finds_the_card_that_its_file_was_given_and_what_is_done_by_hand_is_told()
+    {
+        Host.Run("sed -e 's/web1/shop1/' /etc/xen/web1.cfg >/etc/xen/shop1.cfg && chmod 640 /etc/xen/shop1.cfg && cp -p /etc/xen/shop1.cfg /tmp/before").Exits(0);
+        try
+        {
+            Host.Pcipass("attach 09:00.0 shop1").Exits(0).Says("hidden until the host's next start", $"{Card} is hidden from the host, for the next start of shop1 (/etc/xen/shop1.cfg)");
+            Host.Run("tail -n 1 /etc/xen/shop1.cfg; stat -c %a /etc/xen/shop1.cfg").Exits(0).Says(Card, "640");
+            Host.Run("xl create /etc/xen/shop1.cfg").Exits(0);
+            Host.RunIn("shop1", "show-pci").Exits(0).Says("8086:10d3 020000 e1000e eth0");
+            Host.Pcipass("guests").Exits(0).Says("shop1", Card).SaysNot("does not");
+
+            // By hand, in either direction, and back by pcipass.
+            Host.Run($"xl pci-detach shop1 {Card}").Exits(0);
+            Host.Pcipass("status").Exits(0).Says($"/etc/xen/shop1.cfg names {Card}, and shop1 does not have it now");
+            Host.Pcipass("detach 09:00.0 shop1").Exits(0).Says($"the host has {Card}, with driver e1000e");
+            Host.Run("cmp /etc/xen/shop1.cfg /tmp/before").Exits(0);
+            Host.Run($"xl pci-assignable-add {Card} && xl pci-attach shop1 {Card}").Exits(0);
+            Host.RunIn("shop1", "show-pci").Exits(0).Says("8086:10d3");
+            Host.Pcipass("guests").Exits(0).Says($"shop1 has {Card}, and /etc/xen/shop1.cfg does not name it");
+            Host.Pcipass("attach 09:00.0 shop1").Exits(0);
+            Host.Pcipass("detach 09:00.0 shop1").Exits(0).Says($"{Card} is hidden from the host");
+            Host.Run("cmp /etc/xen/shop1.cfg /tmp/before").Exits(0);
+            Host.Pcipass("unhide 09:00.0").Exits(0);
+        }
+        finally
+        {
+            Host.Run("xl destroy shop1; rm -f /etc/xen/shop1.cfg /tmp/before");
+        }
+    }
+
+    [Fact]
     public void What_was_hidden_before_stays_hidden_after_detach()
     {
         Host.Pcipass("hide 09:00.0").Exits(0).Says($"{Card} is hidden from the host");

@@ -10,6 +10,13 @@ namespace PciPass.Tests;
 public abstract class LabHost(Machine description, string name, params string[] guests) : IDisposable
 {
     LabMachine? machine;
+
+    /// <summary>Kernel modules that it needs beyond those of the image.</summary>
+    protected virtual System.Collections.Immutable.ImmutableArray<string> Modules => [];
+
+    /// <summary>A script that runs once it has booted, before anything else.</summary>
+    protected virtual string Start => ":";
+
     string rest = "";
 
     /// <summary>Runs a shell script in dom0.</summary>
@@ -42,6 +49,17 @@ public abstract class LabHost(Machine description, string name, params string[] 
     public void StartGuest(string guest, string modules = "xen-pcifront,e1000e")
     {
         Run($"sed -e 's/web1/{guest}/' -e 's/^extra = \"/&lab.modules={modules} /' /etc/xen/web1.cfg >/tmp/{guest}.cfg && xl create /tmp/{guest}.cfg").Exits(0);
+        RunIn(guest, "true").Exits(0);
+    }
+
+    /// <summary>The same with the native program inside it, at /bin/pcipass: a second archive behind the guest's own image.</summary>
+    public void StartGuestWithProgram(string guest, string modules)
+    {
+        Run($$"""
+            mkdir -p /tmp/inside/bin && cp /usr/bin/pcipass /tmp/inside/bin/
+            { cat /boot/guest.cpio; (cd /tmp/inside && echo bin/pcipass | cpio -o -H newc); } >/tmp/inside.cpio && rm -r /tmp/inside
+            sed -e 's/web1/{{guest}}/' -e 's/^extra = "/&lab.modules={{modules}} /' -e 's|/boot/guest.cpio|/tmp/inside.cpio|' /etc/xen/web1.cfg >/tmp/{{guest}}.cfg && xl create /tmp/{{guest}}.cfg
+            """).Exits(0);
         RunIn(guest, "true").Exits(0);
     }
 
@@ -102,7 +120,7 @@ public abstract class LabHost(Machine description, string name, params string[] 
 
     Result Told(Func<LabMachine, Result> run)
     {
-        var booted = machine ??= Boot();
+        var booted = Booted;
         try
         {
             return run(booted);
@@ -126,12 +144,16 @@ public abstract class LabHost(Machine description, string name, params string[] 
         }
     }
 
+    /// <summary>The machine, booted where it has not been, or no longer is.</summary>
+    protected LabMachine Booted => machine ??= Boot();
+
     LabMachine Boot()
     {
         var program = Path.Combine(Images.Ensure().Checkout, "artifacts", "pcipass");
         Assert.True(File.Exists(program), $"{program} is missing: run ./build publish");
-        var booted = LabMachine.Boot(description with { Files = [MachineFile.FromHost(program, "/usr/bin/pcipass")] }, name);
+        var booted = LabMachine.Boot(description with { Files = [MachineFile.FromHost(program, "/usr/bin/pcipass"), .. Modules.IsEmpty ? [] : KernelModules.Of(Images.Ensure(), Modules.AsSpan())] }, name);
         machine = booted;
+        Run(Start).Exits(0);
         foreach (var guest in guests)
             Run($"xl create /etc/xen/{guest}.cfg").Exits(0);
         foreach (var guest in guests)

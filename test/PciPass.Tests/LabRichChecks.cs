@@ -8,23 +8,6 @@ public sealed partial class LabRich
     const string Nvme = "0000:04:00.0", Dual = "0000:01:00.0";
 
     [Fact]
-    public void A_disk_below_md_and_device_mapper_is_followed_down_to_its_function()
-    {
-        Host.Run("""
-            modprobe raid1; modprobe dm-mod; modprobe ext4
-            echo md127 >/sys/module/md_mod/parameters/new_array
-            cd /sys/block/md127/md
-            echo none >metadata_version; echo raid1 >level; echo 1 >raid_disks; echo 8192 >component_size
-            cat /sys/block/nvme0n1/dev >new_dev; echo 0 >dev-nvme0n1/slot; echo clean >array_state
-            dmsetup create vg-home --table "0 16384 linear $(cat /sys/block/md127/dev) 0"
-            """).Exits(0);
-        // Assembled and active, and nothing mounted: it is in use all the same.
-        Host.Pcipass("check nvme0n1").Exits(1).Says($"{Nvme} cannot be hidden     [in-use-disk]", "its disk nvme0n1 is part of md127");
-        Host.Run("dmsetup remove vg-home; echo clear >/sys/block/md127/md/array_state; dd if=/dev/zero of=/dev/nvme0n1 bs=64k count=4; modprobe -r raid1 md-mod").Exits(0);
-        Host.Pcipass("check nvme0n1").Exits(0);
-    }
-
-    [Fact]
     public void A_loop_device_and_a_mount_in_another_namespace_are_uses_of_the_disk()
     {
         Host.Run($"modprobe ext4; modprobe loop; echo {LabRefusals.EmptyFileSystem} | base64 -d | gunzip >/dev/nvme0n1; mkdir -p /mnt; losetup /dev/loop0 /dev/nvme0n1").Exits(0);

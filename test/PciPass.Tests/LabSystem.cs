@@ -23,6 +23,8 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
         return new ProgramResult(result.ExitCode, result.Stdout, result.Stderr);
     }
 
+    public override string ReadKernelLog() => machine.Run("dmesg").Stdout;
+
     public override ByteChannel ConnectXenstore() => throw new NotSupportedException("no channel leads from here to the machine's xenstored");
 
     public override byte[] DumpAddresses() => throw new NotSupportedException("no netlink socket leads from here to the machine");
@@ -72,7 +74,12 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
 
         public override void ReplaceFile(string path, ReadOnlySpan<byte> content) => throw new NotSupportedException();
 
-        public override void RemoveFile(string path) => throw new NotSupportedException();
+        public override void RemoveFile(string path)
+        {
+            var result = machine.Run($"rm -f {Quoted(path)}");
+            if (result.ExitCode != 0)
+                throw Failure("remove", path, result.Stderr);
+        }
 
         public override IDisposable? Lock(string path, TimeSpan deadline) => throw new NotSupportedException();
 

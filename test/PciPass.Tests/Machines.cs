@@ -8,7 +8,8 @@ static class Machines
     /// <summary>
     /// Network cards at 08:00.0 and 09:00.0, an NVMe disk at 07:00.0, a SATA controller without a driver at 00:1f.2, the guests web1, db1
     /// and hvm1. Words: <c>override</c> (09:00.0's own driver as its override), <c>other-override</c> (another's), <c>slot</c> (09:00.0
-    /// stands in pciback's slots but lost to its own driver), <c>boot-hidden</c> (07:00.0 and 09:00.0), <c>no-iommu</c>, <c>vfio</c> (vfio-pci is loaded).
+    /// stands in pciback's slots but lost to its own driver), <c>boot-hidden</c> (07:00.0 and 09:00.0), <c>agent</c> (a guest web2 with an agent), <c>no-iommu</c>, <c>vfio</c> (vfio-pci is loaded), <c>pinless</c>
+    /// (two functions without an interrupt pin, 05:00.0 and 06:00.0).
     /// </summary>
     public static SimHost Make(string words)
     {
@@ -18,6 +19,10 @@ static class Machines
             .WithNvme("07:00.0").WithNetworkCard("08:00.0", "52:54:00:08:00:00").WithNetworkCard("09:00.0", "52:54:00:09:00:00")
             .WithGuest(new GuestPlan("web1")).WithGuest(new GuestPlan("db1")).WithGuest(new GuestPlan("hvm1") { Type = Core.GuestType.Hvm });
         var all = words.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (all.Contains("agent"))
+            host.WithGuest(new GuestPlan("web2") { Agent = AgentHabit.Prompt });
+        if (all.Contains("pinless"))
+            host.WithRootPort("00:04.3", 5).WithRootPort("00:04.4", 6).With("05:00.0", "1af4:1110", "050000").With("06:00.0", "1af4:1110", "050000");
         if (all.Contains("vfio"))
             host.WithDrivers("vfio-pci");
         if (all.Contains("no-iommu"))

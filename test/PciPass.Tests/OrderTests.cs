@@ -90,7 +90,7 @@ public class OrderTests(ITestOutputHelper output)
         public bool GuestHolds { get; init; }
         public bool GuestDies { get; init; }
 
-        public string Text => $"{Verb.ToString().ToLowerInvariant()} {string.Join(' ', Functions.Select(function => OrderTests.Functions[function]))}{(Verb is Verb.Attach or Verb.Detach ? $" {Guests[Guest]}" : "")}";
+        public string Text => $"{Verb.ToString().ToLowerInvariant()} {string.Join(' ', Functions.Select(function => OrderTests.Functions[function]))}{(Verb is Verb.Attach or Verb.Detach ? $" {Guests[Guest]} --live" : "")}";
 
         public override string ToString() => Text
             + (Crash >= 0 ? $"; dies after {Crash}{(SecondCrash >= 0 ? $", then after {SecondCrash}" : "")}{(LeftToTheNext ? "; left to the next" : "")}" : "")

@@ -9,7 +9,7 @@ namespace PciPass.Tests;
 /// and on a real kernel in the lab, on Xen and without it: a rule that holds on one side only is fiction.
 /// </summary>
 /// <remarks>
-/// Each test begins with the contract's machine at rest and leaves it so. They speak to the host by <see cref="HostSystem.Files"/> and
+/// Each test begins with the contract's machine at rest and leaves it so. They speak to the host by <see cref="HostSystem.Files"/>, the kernel's log and
 /// <see cref="HostSystem.Run"/> alone.
 /// </remarks>
 public abstract class PciContract
@@ -90,6 +90,71 @@ public abstract class PciContract
         }
     }
 
+    // ---- what is configured on a card ------------------------------------------------------------------------------------------------
+
+    string CardName => Assert.Single(Files.List($"{Devices}/{Card}/net"));
+
+    bool IsUp => (Convert.ToInt32(Files.ReadText($"{Devices}/{Card}/net/{CardName}/flags"), 16) & 1) != 0;
+
+    string[] Routes => [.. PciPass.Core.Formats.NetworkTables.ParseRoutes4(Files.ReadText("/proc/net/route")!).Where(route => route.Interface == CardName).Select(route => route.Text)];
+
+    void Ip(string arguments) => Assert.Equal("", Run("ip", arguments.Split(' ')) is { ExitCode: 0 } ? "" : arguments);
+
+    void Configure()
+    {
+        Ip($"link set dev {CardName} up");
+        Ip($"address add 192.0.2.5/24 broadcast + dev {CardName}");
+        Ip($"route add default via 192.0.2.1 metric 7 dev {CardName}");
+    }
+
+    void Unconfigure()
+    {
+        Ip($"address flush dev {CardName}");
+        Ip($"link set dev {CardName} down");
+    }
+
+    [Fact]
+    public void An_address_brings_its_networks_route_and_a_gateway_can_be_named_then() => WithCard(() =>
+    {
+        Configure();
+        Assert.Equal(["192.0.2.0/24", "default via 192.0.2.1 metric 7"], Routes.Order(StringComparer.Ordinal));
+        Assert.NotEqual(0, Run("ip", "address", "add", "192.0.2.5/24", "broadcast", "+", "dev", CardName).ExitCode);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void A_route_needs_an_interface_that_is_on_and_a_gateway_within_reach() => WithCard(() =>
+    {
+        Assert.NotEqual(0, Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", CardName).ExitCode);
+        Ip($"link set dev {CardName} up");
+        Assert.NotEqual(0, Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", CardName).ExitCode);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void An_interface_that_is_switched_off_loses_its_routes_and_keeps_its_address() => WithCard(() =>
+    {
+        Configure();
+        Ip($"link set dev {CardName} down");
+        Assert.Empty(Routes);
+        Ip($"link set dev {CardName} up");
+        Assert.Equal(["192.0.2.0/24"], Routes);
+        Unconfigure();
+    });
+
+    [Fact]
+    public void What_was_configured_on_a_card_is_gone_when_it_comes_back_with_its_driver() => WithCard(() =>
+    {
+        Configure();
+        Unbind(Card);
+        Write($"{Drivers}/e1000e/bind", Card);
+        Assert.False(IsUp);
+        Assert.Empty(Routes);
+        Ip($"link set dev {CardName} up");
+        Assert.Empty(Routes);
+        Unconfigure();
+    });
+
     // ---- modules and the kernel's log ------------------------------------------------------------------------------------------------
 
     [Fact]
@@ -117,6 +182,28 @@ public abstract class PciContract
         var log = Run("dmesg", "-r").Output;
         // The kernel adds the facility of what comes from a program, user (1), to the level (devkmsg_write in kernel/printk/printk.c).
         Assert.Matches(@"<(3|11)>\[[ 0-9.]+\] pcipass: a rule of the contract\n(.*\n)*<(6|14)>\[[ 0-9.]+\] pcipass: and another\n", log);
+    }
+
+    // ---- modules ------------------------------------------------------------------------------------------------------------------
+
+    [Fact]
+    public void A_module_that_depmod_lists_is_loaded_by_modprobe_and_shows_until_it_is_removed()
+    {
+        Assert.False(Files.Exists("/sys/module/macvlan"));
+        Assert.Equal(0, Run("modprobe", "macvlan").ExitCode);
+        Assert.True(Files.Exists("/sys/module/macvlan"));
+        Assert.Contains("macvlan ", Files.ReadText("/proc/modules"), StringComparison.Ordinal);
+        Assert.Equal(0, Run("modprobe", "-r", "macvlan").ExitCode);
+        Assert.False(Files.Exists("/sys/module/macvlan"));
+        Assert.DoesNotContain("macvlan ", Files.ReadText("/proc/modules"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_module_that_is_not_there_is_no_module()
+    {
+        var result = Run("modprobe", "no-such-module");
+        Assert.Equal(1, result.ExitCode);
+        Assert.StartsWith("modprobe: FATAL: Module no-such-module not found in directory /lib/modules/", result.Errors, StringComparison.Ordinal);
     }
 
     // ---- the tree ----------------------------------------------------------------------------------------------------------------

@@ -242,6 +242,14 @@ public class PlannerTests
     [InlineData(Card + "\nuse 0000:09:00.0 Keyboard input Cherry", "hide 09:00.0", "in-use-console")]
     [InlineData(Card + "\nuse 0000:09:00.0 BootDisplay boot_vga -", "hide 09:00.0", "in-use-console")]
     [InlineData(Card + "\nuse 0000:09:00.0 Watchdog watchdog0 iTCO", "hide 09:00.0", "in-use-watchdog")]
+    [InlineData(Card + "\nuse 0000:09:00.0 Held nvme0n1 held", "hide 09:00.0", "in-use-disk")]
+    [InlineData(Card + "\nuse 0000:09:00.0 BootPartition nvme0n1p1 esp", "hide 09:00.0", "root-file-system")]
+    [InlineData("0000:00:00.2 080600", "hide 00:00.2", "not-passable")]
+    [InlineData("0000:00:07.0 080700", "hide 00:07.0", "not-passable")]
+    [InlineData("0000:01:00.4 0c0701", "hide 01:00.4", "not-passable")]
+    [InlineData("0000:00:1f.0 060100\n0000:00:1f.5 0c8000", "hide 00:1f.5", "not-passable")]
+    [InlineData("0000:09:00.0 0c8000", "hide 09:00.0", "")]
+    [InlineData("0000:09:00.0 080501 driver=sdhci-pci", "hide 09:00.0", "")]
     [InlineData(Card + "\nbar 0000:09:00.0 c0000000 cfffffff BOOTFB", "hide 09:00.0", "boot-framebuffer")]
     public void Refuses_with_the_code(string host, string command, string codes) =>
         Assert.Equal(codes, string.Join(',', Plan(host, command).Refusals.Select(finding => finding.Code)));
@@ -258,8 +266,34 @@ public class PlannerTests
     [InlineData(Card + "\nuse 0000:09:00.0 Content nvme0n1 gpt", "holds-data")]
     [InlineData("0000:09:00.0 020000 driver=e1000 irq=22 line\n0000:08:00.0 0c0330 driver=xhci_hcd irq=22", "shared-interrupt")]
     [InlineData("0000:09:00.0 010601 driver=ahci ids=1b4b:9230", "dma-alias")]
+    [InlineData("0000:09:00.0 030000 driver=nouveau d3cold", "d3cold")]
+    [InlineData(Card + "\nbar 0000:09:00.0 fe000400 fe0007ff", "bar-not-aligned")]
     public void Warns_with_the_code(string host, string code) =>
         Assert.Equal([code], Plan(host, "hide 09:00.0").Findings.Where(finding => finding.Severity == Severity.Warn).Select(finding => finding.Code));
+
+    [Theory]
+    [InlineData("0000:09:00.0 030000 driver=nouveau rom=shadow", "rom")]
+    [InlineData("0000:09:00.0 030000 driver=nouveau rom=absent", "rom")]
+    [InlineData("0000:09:00.0 030000 driver=nouveau rom=present", "")]
+    [InlineData(Card + " node=1", "numa-node")]
+    public void Notes_with_the_code(string host, string code) => Assert.Equal(code, string.Join(',', Plan(host, "hide 09:00.0").Findings.Select(finding => finding.Code)));
+
+    [Theory]
+    [InlineData("hvm", "e0000000 efffffff", "guest-mmio-hole")]
+    [InlineData("hvm", "e0000000 e0ffffff", "")]
+    [InlineData("hvm", "4000000000 403fffffff", "guest-mmio-hole")]
+    [InlineData("pv", "e0000000 efffffff", "")]
+    public void An_HVM_guest_has_little_room_below_4_GiB(string type, string bar, string code) =>
+        Assert.Equal(code, string.Join(',', Plan($"{Card}\nguest web1 3 {type}\nbar 0000:09:00.0 {bar}", "attach 09:00.0 web1").Findings.Where(finding => finding.Severity == Severity.Warn).Select(finding => finding.Code)));
+
+    [Fact]
+    public void A_BAR_of_64_bits_needs_no_room_there()
+    {
+        var host = HostText.Parse($"{Card}\nguest web1 3 hvm\nbar 0000:09:00.0 e0000000 efffffff");
+        var wide = host.Functions.Values.Single() with { WideBars = [0xe0000000] };
+        host = host with { Functions = host.Functions.SetItem(wide.Address, wide) };
+        Assert.DoesNotContain(Planner.Plan(host, new Request(Verb.Attach, [wide.Address], GuestReference.Parse("web1"), [])).Findings, finding => finding.Code == "guest-mmio-hole");
+    }
 
     [Fact]
     public void A_shared_interrupt_line_is_worth_a_note_only_where_messages_can_take_its_place() =>
@@ -337,10 +371,34 @@ public class PlannerTests
     [InlineData("rebind 09:00 a -> -")]
     [InlineData("assignable 0000:09:00.0 yes -> yes")]
     [InlineData("plug 0000:09:00.0 - -> web1")]
+    [InlineData("save image - -> web1/3")]
+    [InlineData("save /image web1 -> -")]
+    [InlineData("end web1")]
+    [InlineData("start web1 image")]
     [InlineData("plug 0000:09:00.0 - -> ../3/x")]
     [InlineData("plug 0000:09:00.0 - -> web1/4711.88")]
     [InlineData("plug 0000:09:00.0 - -> qemu:web1/4711")]
     public void A_line_that_is_no_step_is_refused(string line) => Assert.Throws<FormatException>(() => Step.Parse(line));
+
+    [Fact]
+    public void Every_finding_weighs_what_its_rule_says_it_may()
+    {
+        var rules = PciPass.Core.Rules.Catalogue.All.ToDictionary(rule => rule.Code);
+        Assert.Equal(rules.Count, PciPass.Core.Rules.Catalogue.All.Length);
+        Dictionary<string, PciPass.Core.Rules.Weights> seen = [];
+        foreach (var name in (string[])[nameof(Refuses_with_the_code), nameof(Warns_with_the_code), nameof(Notes_with_the_code)])
+        {
+            foreach (var data in typeof(PlannerTests).GetMethod(name)!.GetCustomAttributes(typeof(InlineDataAttribute), inherit: false).Cast<InlineDataAttribute>())
+            {
+                var words = data.GetData(null!).Single();
+                foreach (var finding in Plan((string)words[0], words.Length == 3 ? (string)words[1] : "hide 09:00.0").Findings)
+                    seen[finding.Code] = seen.GetValueOrDefault(finding.Code) | PciPass.Core.Rules.WeightNames.Of(finding.Severity);
+            }
+        }
+        Assert.All(seen, pair => Assert.True(rules[pair.Key].Weights.HasFlag(pair.Value), $"{pair.Key}: {pair.Value}, declared {rules[pair.Key].Weights}"));
+        Assert.True(seen.Count > 40, $"{seen.Count} rules have spoken");
+        Assert.All(rules.Values, rule => Assert.EndsWith(".", rule.Remedy, StringComparison.Ordinal));
+    }
 
     static void Check(string host, string command, string expected)
     {

@@ -39,7 +39,7 @@ public abstract class QemuContract
     public void A_guest_is_found_by_its_process_and_its_monitor()
     {
         var process = Assert.Single(QemuProcess.All(Host.Files), process => process.Start.Number == ProcessId);
-        Assert.Equal("web1", process.Name.ToString());
+        Assert.Equal("contract1", process.Name.ToString());
         Assert.NotNull(process.Socket);
         Assert.True(process.Start.Began > 0);
     }

@@ -105,7 +105,7 @@ public class QemuTests
         using var other = host.ConnectSocket("/run/qemu/web1.qmp");
         var told = Told.Run(host, "detach 09:00.0 web1").Says(1);
         Assert.Contains("guest web1 (process 2001) cannot be spoken to     [guest-monitor]", told, StringComparison.Ordinal);
-        Assert.Contains("another program speaks to it", told, StringComparison.Ordinal);
+        Assert.Contains("another program speaks to it, or QEMU is at work", told, StringComparison.Ordinal);
         Assert.Contains("attached  web1", Told.Run(host, "status").Says(0), StringComparison.Ordinal);
     }
 

@@ -69,7 +69,7 @@ public class RecordedHostTests
         Assert.Contains("/nowhere/at/all", told.Errors, StringComparison.Ordinal);
     }
 
-    static RecordedTree Open(string name) => File.Exists(Path.Combine(Folder, $"{name}.host"))
+    internal static RecordedTree Open(string name) => File.Exists(Path.Combine(Folder, $"{name}.host"))
         ? HostRecord.Parse(File.ReadAllText(Path.Combine(Folder, $"{name}.host")))
         : RecordedTree.Open(Path.Combine(Folder, $"{name}.tar.gz"));
 }

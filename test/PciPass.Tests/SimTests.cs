@@ -593,11 +593,11 @@ public sealed class SimTests
         Assert.Equal(
             ["127.0.0.1", "192.168.7.5", "::1", "fd00::5"],
             NetworkTables.ParseAddresses(host.DumpAddresses()).Select(static address => address.Text.Split('/')[0]).Order(StringComparer.Ordinal));
-        Assert.Equal(["eth1"], NetworkTables.ParseDefaultRoutes4(host.Files.ReadText("/proc/net/route")!));
+        Assert.Equal(["eth1"], NetworkTables.ParseRoutes4(host.Files.ReadText("/proc/net/route")!).Where(route => route.IsDefault).Select(route => route.Interface));
         Assert.EndsWith("/net/xenbr0", host.Files.ReadLink("/sys/class/net/eth0/master"));
         Write(host, $"{Drivers}/e1000e/unbind", Card);
         Assert.Equal(["127.0.0.1", "::1"], NetworkTables.ParseAddresses(host.DumpAddresses()).Select(static address => address.Text.Split('/')[0]).Order(StringComparer.Ordinal));
-        Assert.Empty(NetworkTables.ParseDefaultRoutes4(host.Files.ReadText("/proc/net/route")!));
+        Assert.Empty(NetworkTables.ParseRoutes4(host.Files.ReadText("/proc/net/route")!));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Globalization;
+using PciPass.Core.Formats;
 using PciPass.Host;
 using Xunit;
 
@@ -495,6 +497,17 @@ public abstract partial class XenContract : PciContract
     });
 
     [Fact]
+    public void The_kernels_log_names_each_function_that_a_guest_gets() => WithTwoInGuest(() =>
+    {
+        var domain = int.Parse(DomainOf("web1"), CultureInfo.InvariantCulture);
+        var told = PcibackLog.Parse(Host.ReadKernelLog(), TimeSpan.Zero).TakeLast(2).Select(each => (each.Address.ToString(), each.DomId));
+        Assert.Equal([(Card, domain), (Disk, domain)], told);
+        // Its times count from the kernel's start, as /proc/uptime does.
+        var uptime = double.Parse(Files.ReadText("/proc/uptime")!.Split(' ')[0], CultureInfo.InvariantCulture);
+        Assert.Empty(PcibackLog.Parse(Host.ReadKernelLog(), TimeSpan.FromSeconds(uptime + 1)));
+    });
+
+    [Fact]
     public void Xl_shows_every_virtual_slot_as_zero() => WithTwoInGuest(() =>
     {
         Assert.Equal($"Vdev Device\n00.0 {Card}\n00.0 {Disk}\n", Run("xl", "pci-list", "web1").Output);
@@ -621,4 +634,61 @@ public abstract partial class XenContract : PciContract
             Xl("create", "/etc/xen/db1.cfg");
         }
     });
+
+    // ---- saving guests -----------------------------------------------------------------------------------------------------------
+
+    /// <summary>The fourth word of what xl tells of a domain, behind its memory and its processors.</summary>
+    string StateOf(string domain) => Run("xl", "list", domain).Output.TrimEnd('\n').Split('\n')[^1].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[^2];
+
+    [Fact]
+    public void A_saved_guest_waits_paused_goes_on_when_told_to_and_starts_again_as_another_domain_with_its_uuid_that_takes_functions()
+    {
+        const string Function = "0000:0c:01.0", Image = "/tmp/db1.image";
+        // A start of its own, that never had a function with an interrupt pin.
+        Xl("destroy", "db1");
+        Xl("create", "/etc/xen/db1.cfg");
+        var domain = DomainOf("db1");
+        Xl("pci-assignable-add", Function);
+        try
+        {
+            Attach("db1", Function);
+            // What tells later who has had it, whoever did it.
+            var log = Run("dmesg").Output;
+            Assert.Contains("] Linux version ", log, StringComparison.Ordinal);
+            Assert.Matches($"pciback {Function}: registering for {domain}\n", log);
+            Xl("pci-detach", "db1", Function);
+
+            Xl("save", "-p", domain, Image);
+            Assert.Equal('p', StateOf(domain)[2]);
+            var header = new byte[32];
+            Assert.Equal(32, Files.Read(Image, header));
+            Assert.Equal("Xen saved domain, xl format\n \0 \r"u8.ToArray(), header);
+            Xl("unpause", domain);
+            Assert.NotEqual('p', StateOf(domain)[2]);
+            Attach("db1", Function);
+            Xl("pci-detach", "db1", Function);
+            // Telling it once more is no error by the exit code.
+            Assert.Contains("Unpausing domain: Invalid argument", Run("xl", "unpause", domain).Errors, StringComparison.Ordinal);
+
+            Xl("save", "-p", domain, Image);
+            var uuid = Store($"/local/domain/{domain}/vm");
+            Xl("destroy", domain);
+            Xl("restore", Image);
+            Assert.NotEqual(domain, DomainOf("db1"));
+            Assert.Equal(uuid, Store($"/local/domain/{DomainOf("db1")}/vm"));
+            Assert.NotNull(Store($"/local/domain/{DomainOf("db1")}/store/ring-ref"));
+            Attach("db1", Function);
+            Xl("pci-detach", "db1", Function);
+            // xl takes what is there for an image only where it is one.
+            Assert.Equal(1, Run("xl", "restore", "/etc/xen/db1.cfg").ExitCode);
+        }
+        finally
+        {
+            Run("xl", "destroy", "db1");
+            Files.RemoveFile(Image);
+            Xl("create", "/etc/xen/db1.cfg");
+            Xl("pci-assignable-remove", Function);
+            Run("xenstore-rm", $"/libxl/pci/{Function.Replace(':', '-').Replace('.', '-')}");
+        }
+    }
 }

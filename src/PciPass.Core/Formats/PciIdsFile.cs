@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace PciPass.Core.Formats;
 
@@ -8,17 +9,23 @@ namespace PciPass.Core.Formats;
 /// </summary>
 public sealed class PciIdsFile
 {
+    /// <summary>A little more than the list is long (1.3 MiB in 2023), for reading it in one go.</summary>
+    public const int UsualLength = 2 * 1024 * 1024;
+
     readonly Dictionary<ushort, string> vendors = [];
     readonly Dictionary<(ushort Vendor, ushort Device), string> devices = [];
 
     /// <summary>Reads the names of <paramref name="wanted"/> out of the file's text.</summary>
-    public PciIdsFile(ReadOnlySpan<char> text, IEnumerable<PciIds> wanted)
+    public PciIdsFile(ReadOnlySpan<byte> text, IEnumerable<PciIds> wanted)
     {
         var wantedDevices = wanted.Select(ids => (ids.Vendor, ids.Device)).ToHashSet();
         var wantedVendors = wantedDevices.Select(ids => ids.Vendor).ToHashSet();
         ushort? vendor = null;
-        foreach (var line in text.EnumerateLines())
+        while (!text.IsEmpty)
         {
+            var end = text.IndexOf((byte)'\n');
+            var line = end < 0 ? text : text[..end];
+            text = end < 0 ? [] : text[(end + 1)..];
             if (line.Length < 6 || line[0] == '#')
                 continue;
             // Device classes follow the vendors: "C 00  Unclassified device".
@@ -28,17 +35,17 @@ public sealed class PciIdsFile
             {
                 vendor = Hex(line, out var id) && wantedVendors.Contains(id) ? id : null;
                 if (vendor is ushort known)
-                    vendors[known] = line[4..].Trim().ToString();
+                    vendors[known] = Encoding.UTF8.GetString(line[4..]).Trim();
             }
             else if (vendor is ushort current && line[1] != '\t' && Hex(line[1..], out var device) && wantedDevices.Contains((current, device)))
             {
-                devices[(current, device)] = line[5..].Trim().ToString();
+                devices[(current, device)] = Encoding.UTF8.GetString(line[5..]).Trim();
             }
         }
     }
 
     /// <summary>The part of such a file that names <paramref name="wanted"/>, in its own form.</summary>
-    public static string Excerpt(string text, IEnumerable<PciIds> wanted)
+    public static string Excerpt(ReadOnlySpan<byte> text, IEnumerable<PciIds> wanted)
     {
         var file = new PciIdsFile(text, wanted);
         return string.Concat(file.vendors.OrderBy(vendor => vendor.Key).Select(vendor => $"{vendor.Key:x4}  {vendor.Value}\n"
@@ -63,7 +70,7 @@ public sealed class PciIdsFile
         return vendor;
     }
 
-    static bool Hex(ReadOnlySpan<char> text, out ushort value)
+    static bool Hex(ReadOnlySpan<byte> text, out ushort value)
     {
         value = 0;
         return text.Length >= 4 && ushort.TryParse(text[..4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);

@@ -6,6 +6,8 @@ public sealed class AttachedElsewhere : Rule
     public override string Code => "attached";
     public override string Meaning => "A running guest has the function: it can have one owner only.";
     public override string Source => "xenstore: /local/domain/0/backend/pci/DOMID/0/dev-N. pciback lets a function be taken while a guest uses it and only logs that.";
+    public override string Remedy => "Detach it from that guest first.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
@@ -16,6 +18,9 @@ public sealed class AttachedElsewhere : Rule
             if (host.FindAttachment(function.Address) is not Attachment attachment)
                 continue;
             var owner = host.FindGuest(attachment.Guest)!;
+            // It has it now: its file is what is left to be changed.
+            if (request is { Verb: Verb.Attach, IsBoot: true, Guest: GuestReference same } && same.Means(owner) && host.FilesOf(same).Any(file => !file.Config.Functions.Contains(function.Address)))
+                continue;
             var slot = attachment.VirtualSlot is null ? "" : $", where it is {attachment.VirtualSlot}";
             var why = $"{owner.Words} has it{slot}";
             yield return request.Guest?.Means(owner) == true

@@ -6,6 +6,8 @@ public sealed class BarSharesPage : Rule
     public override string Code => "bar-shares-page";
     public override string Meaning => "A BAR of the function lies in one 4 KiB page with another's that stays: the guest gets whole pages, and so the other's registers.";
     public override string Source => "Xen security advisory 461 and SUPPORT.md; /proc/iomem. xend refused BARs that are not page aligned, xl does not look.";
+    public override string Remedy => "Boot with pci=resource_alignment=12@ADDRESS.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

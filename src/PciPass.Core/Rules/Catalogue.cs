@@ -22,6 +22,17 @@ public static class Catalogue
         new GuestWithoutHostMap(),
         new GuestMemory(),
         new GuestFull(),
+        new GuestMemoryHole(),
+        new HotplugLimit(),
+        new ImagePlace(),
+        new ImageUnreadable(),
+        new NotThereToReturn(),
+        new AlreadyRunning(),
+        new SurvivalUnknown(),
+        new HadInterruptPin(),
+        new HistoryUnknown(),
+        new CannotComeBack(),
+        new LiveMigration(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),
@@ -31,6 +42,7 @@ public static class Catalogue
         new KeptForAnother(),
         new NotAtBoot(),
         new UnclearBootFiles(),
+        new UnclearGuestFile(),
         new ClaimedByConfiguration(),
         new OtherBackend(),
         new RootFileSystem(),
@@ -47,17 +59,36 @@ public static class Catalogue
         new SharedRequester(),
         new GroupShared(),
         new BarSharesPage(),
+        new BarNotAligned(),
         new ReservedByFirmware(),
         new OtherRequester(),
         new UnconfinedDma(),
         new NoInterruptRemapping(),
         new SharedInterrupt(),
         new NoReset(),
+        new SwitchedOff(),
+        new RomUnusable(),
+        new FarNode(),
         new GuestSystem(),
+        new GuestAgent(),
         new DriverGone(),
     ];
 
     /// <summary>All findings about a request; refusals first, otherwise in the order of <see cref="All"/>.</summary>
     public static ImmutableArray<Finding> Check(HostSnapshot host, Request request) =>
         [.. All.SelectMany(rule => rule.Check(host, request)).OrderByDescending(finding => finding.Severity >= Severity.Refuse)];
+
+    /// <summary>The first refusal among the findings that lies in a function and not in the host; null where there is none. Those behind it are not looked for.</summary>
+    public static Finding? FirstRefusal(HostSnapshot host, Request request)
+    {
+        foreach (var rule in All)
+        {
+            foreach (var finding in rule.Check(host, request))
+            {
+                if (finding.Severity >= Severity.Refuse && finding.Subject != "host")
+                    return finding;
+            }
+        }
+        return null;
+    }
 }

@@ -6,6 +6,8 @@ public sealed class ClaimedByConfiguration : Rule
     public override string Code => "claimed";
     public override string Meaning => "The configuration of another guest names the function; that guest could not start any more, or would take it away.";
     public override string Source => "The pci= list of the files in /etc/xen and /etc/xen/auto (xl.cfg(5), xl-pci-configuration(5)).";
+    public override string Remedy => "Remove it from that guest's configuration.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -8,6 +8,8 @@ public sealed class DamagedDeviceList : Rule
     public override string Code => "damaged-device-list";
     public override string Meaning => "A line of /etc/pcipass/devices cannot be understood; nothing is added or removed before it is mended.";
     public override string Source => "pcipass' own file. What a damaged line was to hide is hidden by nobody, so it is told before anything else is.";
+    public override string Remedy => "Mend the line, or put a # in front of it.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         request.Verb is Verb.Hide or Verb.Unhide && request.IsBoot

@@ -6,6 +6,8 @@ public sealed class DriverGone : Rule
     public override string Code => "driver-gone";
     public override string Meaning => "The driver that had the function before is no longer loaded: the function would be left without one.";
     public override string Source => "/sys/bus/pci/drivers.";
+    public override string Remedy => "modprobe that driver.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class GroupShared : Rule
     public override string Code => "group-shared";
     public override string Meaning => "The function and others can reach each other past the IOMMU (no ACS on the way, or functions of one device): a hostile guest reaches what the host or another guest does with those.";
     public override string Source => "PCI Express Base Specification, 6.12 (Access Control Services); Linux: pci_device_group in drivers/iommu/iommu.c, pci_acs_enabled in drivers/pci/pci.c. Xen's own toolstack does not look.";
+    public override string Remedy => "Pass them together (--with-companions), or use another slot.";
+    public override Weights Weights => Weights.Warn | Weights.RefuseUnlessAccepted | Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class GuestAmbiguous : Rule
     public override string Code => "guest-ambiguous";
     public override string Meaning => "Several running guests have this name: which one is meant is not guessed.";
     public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name. Xen's toolstack and libvirt see to it that names differ, QEMU does not.";
+    public override string Remedy => "Name the one that is meant with its toolstack in front (xen:web1, qemu:web1).";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -9,10 +9,12 @@ public sealed class GuestFull : Rule
     public override string Code => "guest-full";
     public override string Meaning => "The guest would have more functions than it has places for: 32 slots on Xen's virtual bus, a free port or slot for each function in a guest of QEMU.";
     public override string Source => "Linux: drivers/xen/xen-pciback/vpci.c (PCI_SLOT_MAX). QEMU: docs/pcie.txt; a root port takes one device, and the root bus of q35 none while the guest runs.";
+    public override string Remedy => "Take functions from the guest first.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
+        if (request is not { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
             yield break;
         if (guest.FreePorts is { } ports)
         {

@@ -6,10 +6,12 @@ public sealed class GuestMemory : Rule
     public override string Code => "guest-memory";
     public override string Meaning => "The guest's memory is filled in on demand, or mapped in several ways at once: DMA goes to pages that are not there, and Xen refuses.";
     public override string Source => "Xen: assign_device in xen/drivers/passthrough/pci.c gives EXDEV; SUPPORT.md. Read from libxl's record of the guest (target_memkb below max_memkb, altp2m).";
+    public override string Remedy => "Give memory and maxmem the same value, remove altp2m, and start it again.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Attach, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
+        if (request is not { Verb: Verb.Attach, IsNow: true, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
             yield break;
         if (guest.PopulatesOnDemand)
             yield return RefuseUnlessAccepted(name, $"guest {name} has memory that is filled in on demand", $"{guest.Start.Words} was started with less memory than its maxmem",

@@ -6,6 +6,8 @@ public sealed class GuestMonitor : Rule
     public override string Code => "guest-monitor";
     public override string Meaning => "A guest of QEMU has no monitor that can be spoken to: functions are plugged in and out over it.";
     public override string Source => "QEMU Machine Protocol; a monitor's socket serves one program at a time (chardev/char-socket.c), and libvirt's is libvirt's own.";
+    public override string Remedy => "Start the guest with a monitor of its own, or give it the function by libvirt.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

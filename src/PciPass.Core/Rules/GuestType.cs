@@ -5,15 +5,25 @@ public sealed class GuestType : Rule
 {
     public override string Code => "guest-type";
     public override string Meaning => "Xen passes functions to PV and HVM guests only.";
-    public override string Source => "Xen's SUPPORT statement; a PVH guest has neither pcifront nor a device model.";
+    public override string Source => $"{SupportStatement.OfXen(Core.GuestType.Pvh).Source}; a PVH guest has {SupportStatement.OfXen(Core.GuestType.Pvh).Limits}.";
+    public override string Remedy => "Make it a PV or an HVM guest and start it again.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Attach, Guest: GuestReference name } && host.FindGuest(name) is { Type: not (Core.GuestType.Pv or Core.GuestType.Hvm) } guest)
+        if (request is not { Verb: Verb.Attach, Guest: GuestReference name })
+            yield break;
+        var running = request.IsNow ? host.FindGuest(name) : null;
+        if (running is { Type: not (Core.GuestType.Pv or Core.GuestType.Hvm) } guest)
         {
-            var type = guest.Type == Core.GuestType.Pvh ? "a PVH guest" : "a guest of unknown type";
-            yield return Refuse(name, $"guest {name} cannot have a function", $"it is {type} (xenstore /libxl/{guest.Start}/type)",
+            yield return Refuse(name, $"guest {name} cannot have a function", $"it is {Words(guest.Type)} (xenstore /libxl/{guest.Start}/type)",
                 $"set type=\"pv\" or type=\"hvm\" in the configuration of {name} and start it again");
         }
+        else if (request.IsBoot && host.FilesOf(name).FirstOrDefault(file => file.Type is not (Core.GuestType.Pv or Core.GuestType.Hvm)) is GuestFile file)
+        {
+            yield return Refuse(name, $"guest {name} cannot have a function", $"{file.Path} makes it {Words(file.Type)}", $"set type=\"pv\" or type=\"hvm\" in {file.Path}");
+        }
     }
+
+    static string Words(Core.GuestType type) => type == Core.GuestType.Pvh ? "a PVH guest" : "a guest of unknown type";
 }

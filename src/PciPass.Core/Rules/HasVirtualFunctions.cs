@@ -6,6 +6,8 @@ public sealed class HasVirtualFunctions : Rule
     public override string Code => "has-virtual-functions";
     public override string Meaning => "The physical function has virtual functions, which vanish with its driver, from under the host or another guest.";
     public override string Source => "Linux: drivers/pci/iov.c; removing a physical function from pciback also unbinds its virtual functions (drivers/xen/xen-pciback/pci_stub.c).";
+    public override string Remedy => "Pass a virtual function, or remove them first (sriov_numvfs).";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class HoldsData : Rule
     public override string Code => "holds-data";
     public override string Meaning => "A disk behind the function has partitions or a file system that nothing uses now: the guest can read and overwrite them.";
     public override string Source => "Partitions in sysfs, and udev's notes (/run/udev/data).";
+    public override string Remedy => "See that nobody needs the data.";
+    public override Weights Weights => Weights.Warn;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class InUseConsole : Rule
     public override string Code => "in-use-console";
     public override string Meaning => "The function is the host's console: a serial line, the virtual terminals' framebuffer, a keyboard, or the display that it booted on.";
     public override string Source => "/proc/consoles, /sys/class/graphics, /proc/bus/input/devices, boot_vga in sysfs.";
+    public override string Remedy => "See that there is another way to the host.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class InUseNetwork : Rule
     public override string Code => "in-use-network";
     public override string Meaning => "The host uses the function's network interface: an address, a route, a port of a bridge, bond, team or Open vSwitch, below a VLAN or macvlan, or a wireless connection.";
     public override string Source => "rtnetlink(7) addresses, /proc/net/route, /proc/net/ipv6_route, /sys/class/net/NAME/master, upper_* and operstate.";
+    public override string Remedy => "Take the address, the route or the port away first.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted | Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
@@ -20,12 +22,16 @@ public sealed class InUseNetwork : Rule
                     HostUseKind.Route => ($"the host's route to {use.Detail} goes through its interface {use.Name}", $"ip route del {use.Detail} dev {use.Name}"),
                     HostUseKind.NetworkPort when use.Detail == "ovs-system" => ($"its interface {use.Name} is a port of an Open vSwitch bridge", $"ovs-vsctl del-port {use.Name}"),
                     HostUseKind.NetworkPort => ($"its interface {use.Name} is a port of {use.Detail}", $"ip link set {use.Name} nomaster"),
-                    HostUseKind.NetworkLower => ($"the interface {use.Detail} stands on its interface {use.Name}", $"ip link del {use.Detail}"),
+                    HostUseKind.NetworkLower => ($"the interface {use.Detail} stands on its interface {use.Name}", use.Detail.Contains(' ') ? "end that container, or remove the interface there" : $"ip link del {use.Detail}"),
                     HostUseKind.WirelessLink => ($"its wireless interface {use.Name} is connected", $"ip link set {use.Name} down"),
                     _ => (null, null),
                 };
-                if (why is not null)
-                    yield return Refuse(function.Address, Cannot(function, request), why, remedy!);
+                if (why is null)
+                    continue;
+                // What a rollback can set up again may be risked; what stands on the interface would be gone for good.
+                yield return request.RollbackAfter is not null && use.Kind is HostUseKind.NetworkAddress or HostUseKind.DefaultRoute or HostUseKind.Route or HostUseKind.NetworkPort
+                    ? RefuseUnlessAccepted(function.Address, Cannot(function, request), why, $"{remedy}; or go on with --accept {Code}: a rollback sets it up again")
+                    : Refuse(function.Address, Cannot(function, request), why, remedy!);
             }
         }
     }

@@ -6,6 +6,8 @@ public sealed class InUseWatchdog : Rule
     public override string Code => "in-use-watchdog";
     public override string Meaning => "The function is a watchdog that is running: once nobody tends it, it restarts the host.";
     public override string Source => "/sys/class/watchdog/NAME/state (Documentation/ABI/testing/sysfs-class-watchdog).";
+    public override string Remedy => "Stop what tends it, in an orderly way.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         from function in ToTake(host, request)

@@ -8,6 +8,8 @@ public sealed class KeptForAnother : Rule
     public override string Code => "kept-for-another";
     public override string Meaning => "A line of /etc/pcipass/devices keeps another function hidden that was at this address, or the same one is kept at another address.";
     public override string Source => "Bus numbers move when cards are added or removed; an address says where a function is, not what it is.";
+    public override string Remedy => "Unhide the other one first (--boot).";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class NoInterruptRemapping : Rule
     public override string Code => "no-interrupt-remapping";
     public override string Meaning => "Without interrupt remapping a guest can forge any interrupt of the host's by a write of its function's DMA.";
     public override string Source => "Intel Virtualization Technology for Directed I/O, 5.1; the DMAR table's flags; Linux refuses the same for KVM (allow_unsafe_interrupts in drivers/vfio/vfio_iommu_type1.c).";
+    public override string Remedy => "Switch interrupt remapping on in the firmware.";
+    public override Weights Weights => Weights.Note | Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class NoReset : Rule
     public override string Code => "no-reset";
     public override string Meaning => "The function cannot be reset alone: what its last owner left in it, the next one finds, and a guest that dies may leave it unusable until the host restarts.";
     public override string Source => "Linux: reset_method in sysfs (Documentation/ABI/testing/sysfs-bus-pci); xl ignores a reset that fails (libxl_pci.c).";
+    public override string Remedy => "Give it only to guests that trust each other.";
+    public override Weights Weights => Weights.Warn;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

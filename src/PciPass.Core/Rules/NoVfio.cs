@@ -6,6 +6,8 @@ public sealed class NoVfio : Rule
     public override string Code => "no-vfio";
     public override string Meaning => "The vfio-pci driver, which holds functions for guests of KVM, is not loaded.";
     public override string Source => "Linux: drivers/vfio/pci/vfio_pci.c; /sys/bus/pci/drivers/vfio-pci.";
+    public override string Remedy => "modprobe vfio-pci.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

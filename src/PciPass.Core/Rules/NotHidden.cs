@@ -6,6 +6,8 @@ public sealed class NotHidden : Rule
     public override string Code => "not-hidden";
     public override string Meaning => "The function is not hidden from the host.";
     public override string Source => "The driver link in sysfs. pciback's slots prove nothing: they list functions that stayed with their driver (seen in the lab).";
+    public override string Remedy => "pcipass status shows what is hidden.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class OpenNode : Rule
     public override string Code => "open-node";
     public override string Meaning => "A program has a device node of the function open: it loses it, or the driver waits for it, possibly for ever.";
     public override string Source => "/proc/PID/fd, and the device numbers in /sys/dev.";
+    public override string Remedy => "End that program.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted | Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -6,6 +6,8 @@ public sealed class OtherBackend : Rule
     public override string Code => "other-holder";
     public override string Meaning => "Another pass-through driver (vfio-pci, pci-stub, uio) holds the function, so somebody gave it to something.";
     public override string Source => "The driver link in sysfs.";
+    public override string Remedy => "End that use.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     static readonly HashSet<string> Holders = ["vfio-pci", "pci-stub", "uio_pci_generic", "igb_uio"];
 

@@ -6,6 +6,8 @@ public sealed class OtherIdentity : Rule
     public override string Code => "other-identity";
     public override string Meaning => "The function at this address is not the one that was hidden: its driver would go to the wrong card.";
     public override string Source => "Bus numbers move when cards are added or removed; an address says where a function is, not what it is.";
+    public override string Remedy => "See what is where (pcipass show, pcipass history), and what the address means now.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

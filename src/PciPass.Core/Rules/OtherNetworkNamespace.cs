@@ -6,6 +6,8 @@ public sealed class OtherNetworkNamespace : Rule
     public override string Code => "other-namespace";
     public override string Meaning => "A network card has a driver and no interface here, and the host has other network namespaces (containers): one of them has it.";
     public override string Source => "network_namespaces(7): sysfs shows the interfaces of one's own namespace only.";
+    public override string Remedy => "Bring the interface back into the first namespace, and look again.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         from function in ToTake(host, request)

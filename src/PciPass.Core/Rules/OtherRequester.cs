@@ -6,6 +6,8 @@ public sealed class OtherRequester : Rule
     public override string Code => "dma-alias";
     public override string Meaning => "The function sends requests with another function's number: the IOMMU blocks them, so it does not work in a guest, or lends it the other's rights.";
     public override string Source => "Linux: quirk_dma_func0_alias and quirk_dma_func1_alias in drivers/pci/quirks.c; PCI Express Base Specification, 7.5.3.4 (phantom functions); Xen's pci-phantom= option.";
+    public override string Remedy => "Pass both, or boot Xen with pci-phantom=.";
+    public override Weights Weights => Weights.Warn | Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

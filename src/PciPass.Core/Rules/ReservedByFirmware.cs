@@ -6,6 +6,8 @@ public sealed class ReservedByFirmware : Rule
     public override string Code => "reserved-memory";
     public override string Meaning => "The firmware goes on using memory of the host by the function's DMA (an RMRR); in a guest's hands that memory is the guest's to read and write.";
     public override string Source => "Intel Virtualization Technology for Directed I/O, 8.4; Linux refuses such functions for KVM, USB and graphics apart (device_rmrr_is_relaxable in drivers/iommu/intel/iommu.c).";
+    public override string Remedy => "Switch the feature off in the firmware that needs it.";
+    public override Weights Weights => Weights.Note | Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

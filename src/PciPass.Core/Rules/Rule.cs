@@ -12,6 +12,12 @@ public abstract class Rule
     /// <summary>Why the rule exists, and where that can be read.</summary>
     public abstract string Source { get; }
 
+    /// <summary>What helps against it, in general; each finding says it for its own case.</summary>
+    public abstract string Remedy { get; }
+
+    /// <summary>How much its findings can weigh.</summary>
+    public abstract Weights Weights { get; }
+
     /// <summary>What it finds; nothing when it does not apply to this verb.</summary>
     public abstract IEnumerable<Finding> Check(HostSnapshot host, Request request);
 
@@ -26,12 +32,11 @@ public abstract class Rule
     private protected Finding Note(object subject, string what, string why, string remedy = "") => new(Code, Severity.Note, subject.ToString()!, what, why, remedy);
 
     /// <summary>The functions named in the request that exist: another rule tells of those that do not.</summary>
-    private protected static IEnumerable<PciFunction> Named(HostSnapshot host, Request request) =>
-        request.Functions.Select(host.Find).OfType<PciFunction>();
+    private protected static IEnumerable<PciFunction> Named(HostSnapshot host, Request request) => host.Named(request).All;
 
     /// <summary>The functions that the request would take from the host: those it names that neither a guest has nor the driver that holds functions for guests.</summary>
     private protected static IEnumerable<PciFunction> ToTake(HostSnapshot host, Request request) =>
-        request.Verb is Verb.Hide or Verb.Attach ? Named(host, request).Where(function => !host.IsHeld(function)) : [];
+        request.Verb is Verb.Hide or Verb.Attach ? host.Named(request).OfTheHost : [];
 
     /// <summary>The sentence of most refusals.</summary>
     private protected static string Cannot(PciFunction function, Request request) => request.Verb switch

@@ -6,6 +6,8 @@ public sealed class SharedInterrupt : Rule
     public override string Code => "shared-interrupt";
     public override string Meaning => "The function shares its legacy interrupt line with one that stays: a guest that does not answer it blocks the other, and Xen gives that no security support.";
     public override string Source => "Xen security advisory 461 and SUPPORT.md; irq in sysfs. It does not matter while the guest's driver uses MSI or MSI-X.";
+    public override string Remedy => "Move one of them to another slot, or use MSI.";
+    public override Weights Weights => Weights.Note | Weights.Warn;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

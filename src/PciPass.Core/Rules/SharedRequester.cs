@@ -6,6 +6,8 @@ public sealed class SharedRequester : Rule
     public override string Code => "shared-requester";
     public override string Meaning => "Behind a PCIe-to-PCI bridge all functions share the bridge's requester id, so the IOMMU cannot tell them apart: they go together.";
     public override string Source => "PCI Express to PCI/PCI-X Bridge Specification 1.0, 2.3; Linux: pci_for_each_dma_alias in drivers/pci/search.c. Xen's own toolstack does not look.";
+    public override string Remedy => "Pass all behind that bridge together: --with-companions.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

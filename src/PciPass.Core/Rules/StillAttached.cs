@@ -6,6 +6,8 @@ public sealed class StillAttached : Rule
     public override string Code => "still-attached";
     public override string Meaning => "A running guest still has the function.";
     public override string Source => "Linux: unbinding from pciback while a guest has the function only logs \"still in-use\" and goes on (drivers/xen/xen-pciback/pci_stub.c).";
+    public override string Remedy => "Detach it first.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

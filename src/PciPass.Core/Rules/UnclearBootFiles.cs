@@ -6,6 +6,8 @@ public sealed class UnclearBootFiles : Rule
     public override string Code => "unclear-boot-files";
     public override string Meaning => "A file of modprobe's or the boot loader's holds something that cannot be changed without guessing, or a list that the kernel would drop.";
     public override string Source => "modprobe.d(5); Linux: pcistub_init in drivers/xen/xen-pciback/pci_stub.c; GRUB: util/grub.d/20_linux_xen.in.";
+    public override string Remedy => "Change the line that is named by hand.";
+    public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

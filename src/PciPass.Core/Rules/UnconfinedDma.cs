@@ -6,6 +6,8 @@ public sealed class UnconfinedDma : Rule
     public override string Code => "unconfined-dma";
     public override string Meaning => "Without an IOMMU in use, a guest reaches all of the host's memory through the function's DMA.";
     public override string Source => "Xen's SUPPORT statement: pass-through is supported only with an IOMMU. xl info tells: virt_caps with pv_directio or hvm_directio.";
+    public override string Remedy => "Switch the IOMMU on, in the firmware and for the hypervisor.";
+    public override Weights Weights => Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {

@@ -1,0 +1,48 @@
+using System.CommandLine;
+using PciPass.Core;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass guests</c>: every guest that runs or has a configuration file, what it has, and what its file says.</summary>
+static class GuestsCommand
+{
+    public static Command Create(Session session)
+    {
+        var json = Options.Json();
+        var command = new Command("guests", "Show every guest that runs or has a configuration file: what runs it, its functions now and from its next start on, and where the two differ.") { json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Run(Session session, bool json)
+    {
+        var all = GuestOverview.Of(session.Read());
+        if (json)
+        {
+            Json.Write(session, new JsonGuests([.. all.Select(JsonGuest.Of)]));
+            return ExitCode.Done;
+        }
+        if (all.IsEmpty)
+        {
+            session.Terminal.Output.WriteLine("no guest runs, and none is configured");
+            return ExitCode.Done;
+        }
+        var table = new TextTable("GUEST", "RUN BY", "TYPE", "STATE", "HAS", "CONFIGURED");
+        foreach (var guest in all)
+            table.Add(guest.Name, RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is Guest running ? running.Start.Words : "stopped", Words(guest.Live.Select(each => each.Address)), guest.Files.IsEmpty ? "no file" : Words(guest.Configured));
+        table.WriteTo(session.Terminal.Output);
+        WriteDifferences(session.Terminal.Output, all);
+        return ExitCode.Done;
+    }
+
+    /// <summary>Where what runs and what is configured differ; nothing where they do not.</summary>
+    public static void WriteDifferences(TextWriter output, IEnumerable<GuestOverview> guests)
+    {
+        foreach (var difference in guests.SelectMany(guest => guest.Differences))
+            output.WriteLine(difference);
+    }
+
+    internal static string RunBy(GuestOverview guest) => GuestReference.PrefixOf(guest.Running?.Start.Toolstack ?? Toolstack.Xen);
+
+    static string Words(IEnumerable<PciAddress> functions) => string.Join(' ', functions) is { Length: > 0 } text ? text : "-";
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using PciPass.Core;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary><c>pcipass save GUEST FILE</c>: takes the functions out, writes the guest into a file, and ends it.</summary>
+static class SaveCommand
+{
+    public static Command Create(Session session)
+    {
+        var guest = Options.Guest();
+        var file = Options.Image();
+        var accept = Options.Accept();
+        var dryRun = Options.DryRun();
+        var json = Options.Json();
+        var command = new Command("save", "Take every function out of a running guest, write the guest into FILE, and end it. When anything fails, it gets them back and goes on.") { guest, file, accept, dryRun, json };
+        command.SetAction(parsed => Run(session, new Request(Verb.Save, [], Session.Guest(parsed.GetValue(guest)!), ChangeCommand.Codes(parsed.GetValue(accept))),
+            Options.AbsolutePath(parsed.GetValue(file)!), parsed.GetValue(dryRun), parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Run(Session session, Request wish, string path, bool dryRun, bool json)
+    {
+        if (dryRun)
+            return ChangeCommand.WritePlan(session, Plan(session, wish, path).Plan, json);
+        session.NeedsRealHost("save");
+        if (RestoreCommand.RefusesUser(session, "save guests"))
+            return ExitCode.Refused;
+        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
+        RecoverCommand.RecoverInterrupted(session);
+        var (snapshot, plan) = Plan(session, wish, path);
+        if (plan.IsRefused)
+            return ChangeCommand.WritePlan(session, plan, json);
+        Messages.WriteWarnings(session.Terminal, plan);
+        var outcome = session.Executor(json).Run(snapshot, plan);
+        var code = ChangeCommand.WriteOutcome(session, outcome, json);
+        if (outcome.Result == Result.Done && !json)
+        {
+            session.Terminal.Output.WriteLine($"done: guest {wish.Guest} is saved in {path}, with {path}.pcipass beside it     (operation {outcome.Operation.Number})");
+            session.Terminal.Output.WriteLine($"pcipass restore {path}     starts it again");
+        }
+        return code;
+    }
+
+    static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, string path)
+    {
+        var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), wish.Guest!.Value);
+        var request = wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value), Image = GuestImageReader.Read(session.Host.Files, path) };
+        return (snapshot, Planner.Plan(snapshot, request));
+    }
+}

@@ -1,0 +1,23 @@
+using System.Collections.Immutable;
+
+namespace PciPass.Core;
+
+/// <summary>A guest's image as it lies on disk, and the record beside it that says which functions belong to it.</summary>
+/// <param name="Path">The image: an absolute path.</param>
+public sealed record GuestImage(string Path)
+{
+    /// <summary>The record's path: the image's, with <c>.pcipass</c> behind.</summary>
+    public string RecordPath => $"{Path}.pcipass";
+
+    /// <summary>Whether the folder is there.</summary>
+    public bool HasFolder { get; init; }
+
+    /// <summary>Which of the two are there.</summary>
+    public ImmutableArray<string> Existing { get; init; } = [];
+
+    /// <summary>What the record says; null when it is not there or not readable.</summary>
+    public SavedGuest? Record { get; init; }
+
+    /// <summary>Why it cannot be restored, in words; null when it can.</summary>
+    public string? Fault { get; init; }
+}

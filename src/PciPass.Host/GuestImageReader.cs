@@ -1,0 +1,90 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using PciPass.Core;
+
+namespace PciPass.Host;
+
+/// <summary>Looks at a saved guest's image and the record beside it.</summary>
+public static class GuestImageReader
+{
+    /// <summary>What an image of xl begins with (tools/xl/xl.h, struct save_file_header).</summary>
+    static ReadOnlySpan<byte> Magic => "Xen saved domain, xl format\n \0 \r"u8;
+
+    const int HeaderSize = 48;
+    const uint ByteOrder = 0x01020304, WithJson = 2;
+
+    /// <param name="files">The host's files.</param>
+    /// <param name="path">An absolute path.</param>
+    public static GuestImage Read(SysTree files, string path)
+    {
+        var image = new GuestImage(path);
+        image = image with
+        {
+            HasFolder = files.Exists(path[..Math.Max(1, path.LastIndexOf('/'))]),
+            Existing = [.. ((string[])[path, image.RecordPath]).Where(files.Exists)],
+        };
+        try
+        {
+            return ReadRecord(files, image);
+        }
+        catch (HostFailure failure)
+        {
+            return image with { Fault = failure.Message };
+        }
+    }
+
+    static GuestImage ReadRecord(SysTree files, GuestImage image)
+    {
+        foreach (var path in image.Existing)
+        {
+            if (files.ReadLink(path) is string target)
+                return image with { Fault = $"{path} is a symbolic link to {target}, and is not followed" };
+        }
+        if (!image.Existing.Contains(image.Path))
+            return image with { Fault = $"{image.Path} is not there" };
+        if (!image.Existing.Contains(image.RecordPath))
+            return image with { Fault = $"{image.RecordPath} is not there: pcipass did not save it, or did not come to its end" };
+        SavedGuest record;
+        try
+        {
+            record = SavedGuest.Parse(files.ReadText(image.RecordPath) ?? "");
+        }
+        catch (FormatException error)
+        {
+            return image with { Fault = $"{image.RecordPath}: {error.Message}" };
+        }
+        image = image with { Record = record };
+        return NameIn(files, image.Path) switch
+        {
+            null => image with { Fault = $"{image.Path} is no image that xl wrote" },
+            var name when name != record.Guest.ToString() => image with { Fault = $"{image.Path} is of guest {name}, and the record beside it of {record.Guest}" },
+            _ => image,
+        };
+    }
+
+    /// <summary>The guest's name in an image: libxl's configuration of it stands in front, as JSON with its length. Null when that is not so.</summary>
+    static string? NameIn(SysTree files, string path)
+    {
+        var bytes = new byte[1 << 20];
+        var read = files.Read(path, bytes);
+        if (read < HeaderSize + 4 || !bytes.AsSpan(0, Magic.Length).SequenceEqual(Magic) || Number(32) != ByteOrder || (Number(36) & WithJson) == 0)
+            return null;
+        var length = Number(HeaderSize);
+        if (length > read - HeaderSize - 4 || Number(44) < length)
+            return null;
+        try
+        {
+            using var record = JsonDocument.Parse(Encoding.UTF8.GetString(bytes, HeaderSize + 4, (int)length).TrimEnd('\0', '\n'));
+            return record.RootElement.ValueKind == JsonValueKind.Object && record.RootElement.TryGetProperty("c_info", out var created) && created.ValueKind == JsonValueKind.Object
+                && created.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+
+        uint Number(int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at));
+    }
+}

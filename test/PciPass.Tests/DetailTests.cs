@@ -1,0 +1,58 @@
+using PciPass.Cli;
+using PciPass.Core;
+using PciPass.Host;
+using PciPass.Lab;
+using PciPass.Sim;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>A list reads less of each function, and what functions have in common once for all: it has to come to the same.</summary>
+public class DetailTests
+{
+    [Theory]
+    [MemberData(nameof(RecordedHostTests.Hosts), MemberType = typeof(RecordedHostTests))]
+    public void A_recorded_host_is_the_same_with_less_detail(string name) => Compare(new RecordedHost(RecordedHostTests.Open(name)));
+
+    [Fact]
+    public void A_simulated_host_is_the_same_with_less_detail() => Compare(SimHost.Demo().WithMount("/dev/nvme0n1", "/srv"));
+
+    [Fact]
+    public void Many_functions_of_few_drivers_are_the_same_with_less_detail()
+    {
+        var host = SimHost.Linux().WithDrivers("e1000e");
+        for (var bus = 1; bus <= 24; bus++)
+            host.WithRootPort($"00:{bus:x2}.0", bus).WithNetworkCard($"{bus:x2}:00.0", $"52:54:00:00:00:{bus:x2}");
+        Compare(host.Boot());
+    }
+
+    [Fact]
+    public void Virtual_functions_are_told_by_their_physical_one()
+    {
+        byte[] bytes = new byte[4096];
+        (bytes[0], bytes[1]) = (0x86, 0x80);
+        // Device serial number, then SR-IOV with 2 virtual functions, 128 away and 2 from each other.
+        (bytes[0x100], bytes[0x102], bytes[0x103]) = (0x03, 0x01, 0x14);
+        (bytes[0x140], bytes[0x142]) = (0x10, 0x01);
+        (bytes[0x150], bytes[0x154], bytes[0x156]) = (2, 128, 2);
+        Assert.Equal((0, 0, 0), new ConfigSpace(bytes).VirtualFunctions);
+        bytes[0x148] = 1;
+        Assert.Equal((2, 128, 2), new ConfigSpace(bytes).VirtualFunctions);
+    }
+
+    static void Compare(HostSystem host)
+    {
+        var all = HostReader.Read(host, new Journal(host));
+        var less = HostReader.Read(host, new Journal(host), Detail.State);
+        Assert.Equal(all.Functions.Keys, less.Functions.Keys);
+        foreach (var (address, function) in all.Functions)
+        {
+            var listed = less.Find(address)!;
+            Assert.Equal(FunctionState.Of(all, function), FunctionState.Of(less, listed));
+            Assert.Equal(all.Isolation.GradeOf(function), less.Isolation.GradeOf(listed));
+            // Whatever a list reads at all is the same.
+            Assert.Equal(function with { Irq = 0, Resets = null, NumaNode = null, DriverOverride = null, KernelNames = [] }, listed with { KernelNames = [] });
+            Assert.Equal(function.KernelNames.AsEnumerable(), listed.KernelNames.AsEnumerable());
+        }
+    }
+}
