@@ -89,6 +89,13 @@ static class CmdlineWay
             return files;
         }
         var (file, assignment) = holding.Length > 0 ? holding[0] : parts.FirstOrDefault(part => part.Assignment.Name == name);
+        // A list could be in what the shell works out, and would be lost.
+        var unclear = parts.FirstOrDefault(part => part.Assignment.Written is null || Hides(settings, part.Assignment));
+        if (unclear.File is not null)
+        {
+            problems.Add(new BootProblem($"{unclear.File.Path}, line {unclear.Assignment.Line}: the shell works out the value of {unclear.Assignment.Name}", $"write it out, or put {Own}= there by hand"));
+            return files;
+        }
         if (file is null && settings[0].EndsWithinBlock)
         {
             if (change(settings[0].Path, "").Length > 0)
@@ -97,13 +104,6 @@ static class CmdlineWay
         }
         if (file is null)
             return change(settings[0].Path, "") is { Length: > 0 } fresh ? files.With(settings[0].Path, settings[0].With(name, fresh)) : files;
-        // A list could be in what the shell works out, and would be lost.
-        var unclear = parts.FirstOrDefault(part => part.Assignment.Written is null || Hides(settings, part.Assignment));
-        if (unclear.File is not null)
-        {
-            problems.Add(new BootProblem($"{unclear.File.Path}, line {unclear.Assignment.Line}: the shell works out the value of {unclear.Assignment.Name}", $"write it out, or put {Own}= there by hand"));
-            return files;
-        }
         var written = assignment.Written!;
         if (assignment.IsConditional)
         {
