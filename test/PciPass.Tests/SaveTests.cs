@@ -269,7 +269,7 @@ public class SaveTests
     [Fact]
     public void Functions_that_cannot_be_had_keep_the_guest_from_being_started()
     {
-        var host = Host("attach 06:00.0 web1", $"save web1 {Image}", "attach 06:00.0 db1");
+        var host = Host("attach 06:00.0 web1 --live", $"save web1 {Image}", "attach 06:00.0 db1 --live");
         var told = Told.By(host, $"restore {Image}");
         Assert.Equal(1, told.ExitCode);
         Assert.Contains("[attached]", told.Errors, StringComparison.Ordinal);
