@@ -126,14 +126,14 @@ public static class BootPart
         Type=oneshot
         RemainAfterExit=yes
         ExecStart=@program@ boot apply
-        # It writes to sysfs, asks xenstore and xl, and looks at all processes. What a restart interrupted is put back here, wherever that
-        # file lies: so the file systems stay writable.
+        # It loads the driver that holds functions, writes to sysfs, asks xenstore and xl, and looks at all processes. What a restart
+        # interrupted is put back here, wherever that file lies: so the file systems stay writable.
         StateDirectory=pcipass
         StateDirectoryMode=0700
         RuntimeDirectory=pcipass
         RuntimeDirectoryMode=0700
         RuntimeDirectoryPreserve=yes
-        CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_IPC_LOCK CAP_FOWNER CAP_CHOWN CAP_SYSLOG
+        CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_IPC_LOCK CAP_FOWNER CAP_CHOWN CAP_SYS_MODULE
         NoNewPrivileges=yes
         ProtectHome=read-only
         ProtectControlGroups=yes
@@ -145,7 +145,7 @@ public static class BootPart
         LockPersonality=yes
         MemoryDenyWriteExecute=yes
         SystemCallArchitectures=native
-        SystemCallFilter=@system-service
+        SystemCallFilter=@system-service @module
 
         [Install]
         WantedBy=multi-user.target
