@@ -27,7 +27,7 @@ static class BootApplyCommand
             return ExitCode.Refused;
         }
         var start = host.Clock.GetTimestamp();
-        var devices = DeviceList.Parse(host.Files.ReadAll(DeviceList.Path) is byte[] bytes ? new FileContent(bytes) : null);
+        var devices = DeviceListFile.Read(host.Files);
         if (devices.Functions.IsEmpty && devices.Errors.IsEmpty)
             return ExitCode.Done;
         var hider = new BootHider(host);

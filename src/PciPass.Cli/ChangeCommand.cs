@@ -166,7 +166,7 @@ static class ChangeCommand
     public static int WriteOutcome(Session session, Outcome outcome, bool json)
     {
         var operation = outcome.Operation;
-        var snapshot = session.Read();
+        var snapshot = ReadAfter(session);
         if (json)
         {
             Json.Write(session, JsonOutcome.Of(snapshot, outcome));
@@ -212,12 +212,28 @@ static class ChangeCommand
         };
     }
 
-    static string NextText(HostSnapshot snapshot, Operation operation, PciAddress address) =>
-        !operation.Steps.Any(step => step.Target == DeviceList.Path) ? ""
+    /// <summary>What came of an operation is told even where the host cannot be read any more.</summary>
+    static HostSnapshot? ReadAfter(Session session)
+    {
+        try
+        {
+            return session.Read();
+        }
+        catch (HostFailure failure)
+        {
+            session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  how the host is now could not be read: {failure.Message}");
+            return null;
+        }
+    }
+
+    static string NextText(HostSnapshot? snapshot, Operation operation, PciAddress address) =>
+        snapshot is null || !operation.Steps.Any(step => step.Target == DeviceList.Path) ? ""
             : snapshot.Devices.Find(address) is null ? "; no longer hidden at a start" : "; hidden from the next start on";
 
-    static string NowText(HostSnapshot snapshot, PciAddress address)
+    static string NowText(HostSnapshot? snapshot, PciAddress address)
     {
+        if (snapshot is null)
+            return $"{address}: see pcipass status";
         if (snapshot.Find(address) is not PciFunction function)
             return $"{address} is gone";
         if (snapshot.FindAttachment(address) is Attachment attachment)

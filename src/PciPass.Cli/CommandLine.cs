@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.ComponentModel;
 using PciPass.Host;
 
 namespace PciPass.Cli;
@@ -91,14 +92,19 @@ public static class CommandLine
                     throw new UsageError($"{name} works on the running host alone", "--root means a system that does not run", $"--root goes with {string.Join(", ", Options.ForImages)}");
                 session.UseRoot(folder);
             }
-            return parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
+            var code = parsed.Invoke(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Errors, EnableDefaultExceptionHandler = false });
+            if (terminal.Output is not PatientWriter { Failure: string lost })
+                return code;
+            Messages.Write(terminal, "what was to be printed could not be written", "output", lost, session.HasActed ? "pcipass history     tells what was done" : "");
+            // What was done was done, whoever heard of it.
+            return code == ExitCode.Done && !session.HasActed ? ExitCode.Failed : code;
         }
         catch (UsageError error)
         {
             Messages.Write(terminal, error.Message, "", error.Why, error.Remedy);
             return ExitCode.Usage;
         }
-        catch (HostFailure failure)
+        catch (Exception failure) when (failure is HostFailure or IOException or UnauthorizedAccessException or Win32Exception)
         {
             Messages.Write(terminal, "the host could not be read or changed", "host-failure", failure.Message, "");
             return ExitCode.Failed;

@@ -72,13 +72,13 @@ sealed record JsonPlan(string Verb, string[] Functions, string? Guest, bool Refu
 
 sealed record JsonOutcome(string Verb, string[] Functions, string? Guest, string Result, DateTimeOffset? UndoAt, int Operation, string[] Errors, string[] Undone, JsonAttachment[] Attachments)
 {
-    public static JsonOutcome Of(HostSnapshot snapshot, Outcome outcome)
+    public static JsonOutcome Of(HostSnapshot? snapshot, Outcome outcome)
     {
         var request = outcome.Operation.Request;
         return new JsonOutcome(request.VerbName, [.. request.Functions.Select(function => function.ToString())], request.Guest?.ToString(),
             outcome.Result.ToString().ToLowerInvariant(), outcome.Result == PciPass.Host.Result.Unconfirmed ? outcome.Operation.UndoAt : null, outcome.Operation.Number, [.. outcome.Errors], [.. outcome.Undone.Select(step => step.Text)],
-            [.. request.Functions.Select(snapshot.FindAttachment).OfType<Attachment>().Select(attachment =>
-                new JsonAttachment(attachment.Address.ToString(), snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment.VirtualSlot))]);
+            [.. request.Functions.Select(function => snapshot?.FindAttachment(function)).OfType<Attachment>().Select(attachment =>
+                new JsonAttachment(attachment.Address.ToString(), snapshot!.FindGuest(attachment.Guest)!.Name.ToString(), attachment.VirtualSlot))]);
     }
 }
 

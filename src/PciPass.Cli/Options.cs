@@ -9,11 +9,11 @@ static class Options
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text (described in docs/json.md)." };
 
     /// <summary>The commands that can be meant for a system that does not run.</summary>
-    public static readonly string[] ForImages = ["hide", "unhide", "status", "install", "uninstall", "verify"];
+    public static readonly string[] ForImages = ["hide", "unhide", "status", "install", "uninstall", "verify", "recover", "history"];
 
     public static Option<string> Root() => new("--root")
     {
-        Description = "For hide --boot, unhide --boot, status and boot: the system mounted there, not the running host.",
+        Description = "For hide --boot, unhide --boot, status, boot, recover and history: the system mounted there, not the running host.",
         HelpName = "DIR",
         Recursive = true,
     };

@@ -10,7 +10,7 @@ static class RecoverCommand
     public static Command Create(Session session)
     {
         var json = Options.Json();
-        var command = new Command("recover", "Bring operations that have not ended to an end: interrupted ones are undone, those that waited for a guest go on once it has let go.") { json };
+        var command = new Command("recover", "Bring operations that have not ended to an end: interrupted ones are undone; those that have begun to take a function out of a guest go on.") { json };
         command.SetAction(parsed => Run(session, parsed.GetValue(json)));
         return command;
     }
@@ -33,12 +33,16 @@ static class RecoverCommand
         return code;
     }
 
-    /// <summary>Any command that changes the host first ends what a crash or a restart interrupted; what is stuck or waits is left to <c>recover</c>.</summary>
+    /// <summary>
+    /// Any command that changes the host first ends what a crash or a restart interrupted, and what waited for a guest that has given all up or has ended since.
+    /// What is stuck or still waits is left to <c>recover</c>.
+    /// </summary>
     public static void RecoverInterrupted(Session session)
     {
         foreach (var operation in session.Journal.ReadAll().Where(operation => operation.Ending == Ending.None))
         {
-            if (operation.State == "interrupted" || operation.BootId != BootId(session) || IsOverdue(session, operation))
+            if (operation.State == "interrupted" || operation.BootId != BootId(session) || IsOverdue(session, operation)
+                || session.Executor(json: true).HasLetGo(operation))
                 RecoverOne(session, operation, json: false);
         }
     }
@@ -54,6 +58,8 @@ static class RecoverCommand
             case Result.Done or Result.Pending or Result.Stuck:
                 return ChangeCommand.WriteOutcome(session, outcome, json: false);
             default:
+                foreach (var error in outcome.Errors)
+                    session.Terminal.Errors.WriteLine($"recover: {error}");
                 session.Terminal.Errors.WriteLine(outcome.Operation.Ending == Ending.Void
                     ? $"recover: operation {operation.Number} is void: the host has restarted since"
                     : $"recover: operation {operation.Number} is undone");

@@ -43,9 +43,15 @@ sealed class Session(HostSystem host, Terminal terminal)
     }
 
     /// <summary>An executor that tells its acts as they begin; with <paramref name="json"/> it is silent.</summary>
-    public Executor Executor(bool json) => new(Host, Journal, json ? null : (mark, step) =>
-        Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}"),
-        json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"));
+    public Executor Executor(bool json) => new(Host, Journal, (mark, step) =>
+    {
+        HasActed = true;
+        if (!json)
+            Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}");
+    }, json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"));
+
+    /// <summary>Whether anything was done to the host.</summary>
+    public bool HasActed { get; private set; }
 
     /// <summary>Vendor and device in words, from the list of ids that the distribution installs.</summary>
     public string NameOf(HostSnapshot snapshot, PciFunction function)

@@ -7,7 +7,7 @@ namespace PciPass.Cli;
 public sealed record Terminal(TextWriter Output, TextWriter Errors, bool HasColour)
 {
     /// <summary>This process' streams (.NET's own writer for the output hands on 256 characters at a time); colour only on a terminal, and never where NO_COLOR is set (no-color.org).</summary>
-    public static Terminal OfThisProcess() => new(new StreamWriter(Console.OpenStandardOutput(), bufferSize: 64 * 1024) { AutoFlush = true }, Console.Error,
+    public static Terminal OfThisProcess() => new(new PatientWriter(new StreamWriter(Console.OpenStandardOutput(), bufferSize: 64 * 1024) { AutoFlush = true }), new PatientWriter(Console.Error),
         !Console.IsErrorRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") is not (null or "dumb"));
 
     public string Red(string text) => HasColour ? $"\e[1;31m{text}\e[0m" : text;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -8,7 +9,7 @@ namespace PciPass.Host;
 /// <summary>
 /// Writes and reads the kernel's attributes from a child process. A write to <c>unbind</c> can wait in the kernel for ever, where no
 /// signal reaches it, and so can a read of <c>driver_override</c> behind it; a thread that waits there would keep this whole process from
-/// ending. The child is left behind instead.
+/// ending. The child is left behind instead; it does not outlive its parent by anything but the call that it is in.
 /// </summary>
 /// <remarks>
 /// The child is this same program, started once for all that an operation asks of it. A request is a path and a value to write, each with
@@ -109,7 +110,14 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
         foreach (var argument in program.Skip(1))
             start.ArgumentList.Add(argument);
         start.ArgumentList.Add(ChildArgument);
-        return Process.Start(start) ?? throw new HostFailure($"{program[0]} could not be started");
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Exception error) when (error is Win32Exception or IOException)
+        {
+            throw new HostFailure($"{program[0]} could not be started: {error.Message}");
+        }
     }
 
     /// <summary>What is asked for without a value to write: what stands in place of its length.</summary>
@@ -134,6 +142,11 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
     /// <summary>The child's whole life: one write(2) or read(2) for each request, until the parent closes the pipe.</summary>
     public static int RunChild()
     {
+        // What it was asked for and has not begun must not come after the parent's death: recovery would not know of it.
+        const int PR_SET_PDEATHSIG = 1, SIGKILL = 9;
+        var parent = Libc.GetParentProcessId();
+        if (Libc.ProcessControl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || Libc.GetParentProcessId() != parent)
+            return 1;
         // Ctrl-C reaches every process of the terminal; the parent decides what becomes of the operation.
         using var kept = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
         using var input = Console.OpenStandardInput();

@@ -53,12 +53,21 @@ sealed class DescriptorChannel(int descriptor, string name) : ByteChannel
 
     public override int Read(Span<byte> buffer, TimeSpan deadline)
     {
-        var entry = new Libc.PollEntry { Descriptor = descriptor, Events = Libc.POLLIN };
-        var ready = Libc.Poll(ref entry, 1, (int)Math.Clamp(Math.Ceiling(deadline.TotalMilliseconds), 0, int.MaxValue));
-        if (ready == 0)
-            throw new DeadlinePassed($"read {name}", deadline);
-        var count = ready < 0 ? ready : Libc.Read(descriptor, buffer, buffer.Length);
-        return count >= 0 ? (int)count : throw new HostFailure("read", name, Libc.LastError);
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var left = deadline - TimeProvider.System.GetElapsedTime(start);
+            var entry = new Libc.PollEntry { Descriptor = descriptor, Events = Libc.POLLIN };
+            var ready = Libc.Poll(ref entry, 1, (int)Math.Clamp(Math.Ceiling(left.TotalMilliseconds), 0, int.MaxValue));
+            if (ready == 0)
+                throw new DeadlinePassed($"read {name}", deadline);
+            var count = ready < 0 ? ready : Libc.Read(descriptor, buffer, buffer.Length);
+            if (count >= 0)
+                return (int)count;
+            // Any signal ends a poll(2): a child that ends, a terminal that gets another size.
+            if (Libc.LastError != Errno.EINTR)
+                throw new HostFailure("read", name, Libc.LastError);
+        }
     }
 
     public override void Write(ReadOnlySpan<byte> bytes)
@@ -66,8 +75,10 @@ sealed class DescriptorChannel(int descriptor, string name) : ByteChannel
         while (!bytes.IsEmpty)
         {
             var put = Libc.Write(descriptor, bytes, bytes.Length);
-            if (put < 0)
-                throw new HostFailure("write", name, Libc.LastError);
+            if (put < 0 && Libc.LastError == Errno.EINTR)
+                continue;
+            if (put <= 0)
+                throw new HostFailure("write", name, put == 0 ? Errno.EIO : Libc.LastError);
             bytes = bytes[(int)put..];
         }
     }

@@ -76,8 +76,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     }
 
     /// <summary>
-    /// Brings an operation that has not ended to an end. One that waited for a guest goes on once the guest has let go; anything
-    /// else that was interrupted is undone.
+    /// Brings an operation that has not ended to an end. One that has begun to take a function out of a guest goes on, since the guest
+    /// has lost by then what it had on it; anything else that was interrupted is undone
+    /// (docs/decisions/0006-what-recovery-finishes.md).
     /// </summary>
     /// <param name="operation">The operation.</param>
     /// <param name="bootId">The boot that runs now.</param>
@@ -95,8 +96,44 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         var open = journal.Reopen(operation);
         if (IsPastReturn(operation))
             return Close(open);
-        var waited = operation.Marks.LastOrDefault() is { Mark: Mark.Pending };
-        return waited && !operation.IsGoingBack ? GoOn(open) : GoBack(open, []);
+        return GoesOn(operation) ? GoOn(open) : GoBack(open, []);
+    }
+
+    /// <summary>Whether an operation that waits for a guest need not wait any more: the guest has let go, or has ended.</summary>
+    public bool HasLetGo(Operation operation)
+    {
+        try
+        {
+            return operation.Marks is [.., { Mark: Mark.Pending, Step: var number }] && operation.Steps[number] is Plug plug
+                && runner.Observe(plug with { Plugged = false }).Position == Position.To;
+        }
+        catch (HostFailure)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// Whether an interrupted operation goes on: a guest waits to let go, or has begun to, and the host is where the journal says. It is
+    /// not there where the operation had turned round and the journal could not be written any more, as on a full disk: going on would
+    /// then take a function from pciback that a guest has again.
+    /// </summary>
+    bool GoesOn(Operation operation)
+    {
+        try
+        {
+            var begun = operation.Steps.Index().Where(step => operation.LastMark(step.Index) is not null).ToArray();
+            // What was to be undone by itself is undone.
+            return !operation.IsGoingBack && operation.Request.RollbackAfter is null
+                && (operation.State == "pending" || (operation.Request.Verb == Verb.Detach && begun.Any(step => step.Item is Plug { Plugged: false } && runner.Observe(step.Item).Position != Position.From)))
+                && begun.GroupBy(step => (step.Item.Target, Kind(step.Item)), step => step.Index).Select(steps => steps.Last()).All(last => operation.IsUnderWay(last)
+                    ? !IsFurtherBack(operation, last)
+                    : runner.Observe(operation.Steps[last]).Position == Position.To);
+        }
+        catch (HostFailure)
+        {
+            return false;
+        }
     }
 
     /// <summary>Closes an operation that waits for its confirmation: it holds from here on.</summary>
@@ -208,18 +245,21 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     Outcome? Do(OpenOperation open, int number, Step step)
     {
         var found = runner.Observe(step);
-        // A step that waited for its guest stands where the guest has come to. Else somebody else changes the host, and what he did is
-        // not for this operation to undo.
+        // A step that was interrupted, or waited for its guest, stands where it has come to. Else somebody else changes the host, and what
+        // he did is not for this operation to undo.
+        var underWay = open.Record.IsUnderWay(number);
         var asPlanned = found.Position switch
         {
             Position.From => true,
-            Position.To => open.Record.LastMark(number) == Mark.Pending || MayStandAtItsEnd(step),
-            Position.HalfWay => open.Record.LastMark(number) == Mark.Pending || step is SetAssignable { Assignable: false },
+            Position.To => underWay || MayStandAtItsEnd(step),
+            Position.HalfWay => underWay || step is SetAssignable { Assignable: false },
             _ => false,
         };
         if (!asPlanned)
             throw NotAsPlanned(step, found);
-        if (found.Position != Position.To || step is SetAssignable)
+        // As in Undo: its own act may still wait in the kernel, and quarantine cannot be seen.
+        var actsAnyway = found.Position == Position.To && step is not Plug && (underWay || step is SetAssignable);
+        if (found.Position != Position.To || actsAnyway)
         {
             open.Announce(Mark.Doing, number);
             tell?.Invoke(Mark.Doing, step);
@@ -231,6 +271,10 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             {
                 open.Note(Mark.Pending, number, holds.Message);
                 return new Outcome(Result.Pending, open.Record, [holds.Message], []);
+            }
+            catch (HostFailure failure) when (actsAnyway && failure is not DeadlinePassed)
+            {
+                // It was done already; reading back decides.
             }
             ReadBack(step);
         }

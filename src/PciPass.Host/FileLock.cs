@@ -10,9 +10,17 @@ sealed class FileLock : IDisposable
 
     FileLock(int descriptor) => this.descriptor = descriptor;
 
-    /// <summary>flock has no time limit of its own, so it waits in a thread of its own, which is left behind when the time is up.</summary>
+    /// <summary>flock has no time limit of its own, so where others have it, it waits in a thread of its own, which is left behind when the time is up.</summary>
     public static FileLock? Take(int descriptor, string path, TimeSpan deadline)
     {
+        if (Libc.Flock(descriptor, Libc.LOCK_EX | Libc.LOCK_NB) == 0)
+            return new FileLock(descriptor);
+        if (Libc.LastError is not (Errno.EAGAIN or Errno.EINTR))
+        {
+            var refused = Libc.LastError;
+            _ = Libc.Close(descriptor);
+            throw new HostFailure("lock", path, refused);
+        }
         var error = 0;
         var abandoned = false;
         var gate = new Lock();
@@ -32,7 +40,14 @@ sealed class FileLock : IDisposable
             }
         })
         { IsBackground = true, Name = "lock" };
-        waiter.Start();
+        try
+        {
+            waiter.Start();
+        }
+        catch (Exception failure) when (failure is OutOfMemoryException or ThreadStartException)
+        {
+            throw new HostFailure($"lock {path}: no thread can be started to wait for it: {failure.Message}");
+        }
         if (!waiter.Join(deadline))
         {
             lock (gate)

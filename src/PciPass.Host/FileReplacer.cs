@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 
 namespace PciPass.Host;
@@ -9,17 +8,13 @@ namespace PciPass.Host;
 /// </summary>
 static class FileReplacer
 {
-    const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
-    const uint STATX_MODE_UID_GID = 0x2 | 0x8 | 0x10;
-    const int RegularFile = 0x8000, FileType = 0xf000;
-
     /// <summary>Where the new content is written before it has its name.</summary>
     public static string NewPathOf(string path) => $"{path[..(path.LastIndexOf('/') + 1)]}.{path[(path.LastIndexOf('/') + 1)..]}.pcipass-new";
 
     /// <summary>The caller flushes the folder afterwards.</summary>
     public static void Replace(string path, ReadOnlySpan<byte> content)
     {
-        var former = Look(path);
+        var former = LinuxTree.LookAtFile(path);
         var fresh = NewPathOf(path);
         // A former attempt may have died here.
         if (Libc.Unlink(fresh) < 0 && Libc.LastError != Errno.ENOENT)
@@ -31,13 +26,13 @@ static class FileReplacer
         try
         {
             LinuxTree.WriteAll(descriptor, fresh, content);
-            if (former is var (mode, user, group))
+            if (former is FileStatus was)
             {
-                if (Libc.ChangeOwner(descriptor, user, group) < 0)
+                if (Libc.ChangeOwner(descriptor, was.UserId, was.GroupId) < 0)
                     throw new HostFailure("change the owner of", fresh, Libc.LastError);
                 CopyAttributes(path, descriptor, fresh);
                 // After the owner: changing that takes the set-user-id bits away.
-                ChangeMode(descriptor, fresh, mode);
+                ChangeMode(descriptor, fresh, was.Mode);
             }
             else
             {
@@ -61,19 +56,6 @@ static class FileReplacer
     {
         if (Libc.ChangeMode(descriptor, mode) < 0)
             throw new HostFailure("change the mode of", path, Libc.LastError);
-    }
-
-    /// <returns>Mode, user and group; null where there is no file.</returns>
-    static (int Mode, int User, int Group)? Look(string path)
-    {
-        // struct statx, include/uapi/linux/stat.h: uid at 20, gid at 24, mode at 28.
-        Span<byte> stat = stackalloc byte[256];
-        if (Libc.Stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MODE_UID_GID | 1, stat) < 0)
-            return Libc.LastError == Errno.ENOENT ? null : throw new HostFailure("look at", path, Libc.LastError);
-        var mode = BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]);
-        if ((mode & FileType) != RegularFile)
-            throw new HostFailure($"{path} is no regular file, and is not replaced");
-        return (mode & 0xfff, BinaryPrimitives.ReadInt32LittleEndian(stat[20..]), BinaryPrimitives.ReadInt32LittleEndian(stat[24..]));
     }
 
     static void CopyAttributes(string path, int descriptor, string fresh)

@@ -36,20 +36,14 @@ public static class HolderReader
 
     static IEnumerable<string> OpenFiles(SysTree files, int processId)
     {
-        IReadOnlyList<string> descriptors;
         try
         {
-            descriptors = files.List($"/proc/{processId}/fd");
+            return [.. files.List($"/proc/{processId}/fd").Select(descriptor => files.ReadLink($"/proc/{processId}/fd/{descriptor}")).OfType<string>()];
         }
         catch (HostFailure)
         {
             // Another user's process, or one that just ended.
-            yield break;
-        }
-        foreach (var descriptor in descriptors)
-        {
-            if (files.ReadLink($"/proc/{processId}/fd/{descriptor}") is string target)
-                yield return target;
+            return [];
         }
     }
 }

@@ -20,6 +20,8 @@ sealed class ImageTree(SysTree inner, string root) : SysTree
 
     public override bool Exists(string path) => inner.Exists(Follow(path, followLast: false));
 
+    public override FileStatus? Look(string path) => inner.Look(Follow(path, followLast: false));
+
     public override string? ReadAttribute(string path, TimeSpan deadline) => inner.ReadAttribute(Follow(path), deadline);
 
     public override void WriteAttribute(string path, string value, TimeSpan deadline) =>

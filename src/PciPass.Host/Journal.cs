@@ -12,6 +12,7 @@ namespace PciPass.Host;
 public sealed class Journal(HostSystem host)
 {
     const string Folder = "/var/lib/pcipass/journal";
+    const string StateFolder = "/var/lib/pcipass";
     const string RunFolder = "/run/pcipass";
 
     /// <summary>All operations, the oldest first.</summary>
@@ -19,15 +20,16 @@ public sealed class Journal(HostSystem host)
     public IReadOnlyList<Operation> ReadAll()
     {
         List<Operation> operations = [];
+        RefuseForeign(StateFolder);
+        RefuseForeign(Folder);
         foreach (var name in host.Files.List(Folder))
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
                 continue;
             try
             {
-                // A link would be read, but never written to: what it leads to is not what this program wrote.
-                if (host.Files.ReadLink($"{Folder}/{name}") is not null)
-                    throw new FormatException("it is a symbolic link");
+                // What it says is done to the host, as root. A link would be read, but never written to.
+                RefuseForeign($"{Folder}/{name}");
                 if (host.Files.ReadAll($"{Folder}/{name}") is not byte[] bytes)
                     continue;
                 if (Operation.Parse(Encoding.UTF8.GetString(bytes)) is Operation operation)
@@ -45,6 +47,10 @@ public sealed class Journal(HostSystem host)
     /// <exception cref="HostFailure">Another pcipass holds it past the deadline.</exception>
     public IDisposable Lock(TimeSpan deadline)
     {
+        RefuseForeign(RunFolder);
+        RefuseForeign($"{RunFolder}/lock");
+        RefuseForeign(StateFolder);
+        RefuseForeign(Folder);
         host.Files.MakeDirectory(RunFolder);
         var held = host.Files.Lock($"{RunFolder}/lock", deadline)
             ?? throw new HostFailure($"another pcipass is at work and holds {RunFolder}/lock for more than {deadline.TotalSeconds:0} s");
@@ -61,13 +67,23 @@ public sealed class Journal(HostSystem host)
     }
 
     /// <summary>
+    /// What others can write says nothing that may be done as root: somebody could have anything undone by it, or keep everybody waiting
+    /// behind his lock.
+    /// </summary>
+    void RefuseForeign(string path)
+    {
+        if (host.Files.Look(path)?.Foreign is string foreign)
+            throw new HostFailure($"{path} {foreign}. Nothing is done before it is mended or moved away.");
+    }
+
+    /// <summary>
     /// A process that died may have left its last line in memory alone. What is built upon it must not outlive it: files that the next
     /// operation changes would then be neither as the former one found them nor as it left them.
     /// </summary>
     void FlushNewest()
     {
         var newest = host.Files.List(Folder).Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)).LastOrDefault();
-        if (newest is not null && host.Files.ReadLink($"{Folder}/{newest}") is null)
+        if (newest is not null && host.Files.Look($"{Folder}/{newest}")?.Foreign is null)
             host.Files.Append($"{Folder}/{newest}", [], flush: true);
     }
 

@@ -32,13 +32,21 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         {
             if (signals.Count == 0)
             {
-                foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
+                try
                 {
-                    signals.Add(PosixSignalRegistration.Create(signal, context =>
+                    foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
                     {
-                        context.Cancel = true;
-                        interrupted = true;
-                    }));
+                        signals.Add(PosixSignalRegistration.Create(signal, context =>
+                        {
+                            context.Cancel = true;
+                            interrupted = true;
+                        }));
+                    }
+                }
+                catch (Exception error) when (error is OutOfMemoryException or IOException)
+                {
+                    // The first one starts a thread.
+                    throw new HostFailure($"watch for signals: {error.Message}");
                 }
             }
             return interrupted;
@@ -79,11 +87,22 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         {
             throw new HostFailure("start", program, error.NativeErrorCode);
         }
+        catch (IOException error)
+        {
+            throw new HostFailure($"start {program}: {error.Message}");
+        }
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
-        if (!Task.WaitAll([output, errors], deadline) || !process.WaitForExit(TimeSpan.FromSeconds(5)))
-            throw new DeadlinePassed($"{program} {string.Join(' ', arguments)}", deadline);
+        try
+        {
+            if (!Task.WaitAll([output, errors], deadline) || !process.WaitForExit(TimeSpan.FromSeconds(5)))
+                throw new DeadlinePassed($"{program} {string.Join(' ', arguments)}", deadline);
+        }
+        catch (AggregateException error)
+        {
+            throw new HostFailure($"{program} {string.Join(' ', arguments)}: what it says cannot be read: {error.InnerException?.Message}");
+        }
         using (process)
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
     }

@@ -9,6 +9,8 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 {
     const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
     const int Page = 4096, ListBuffer = 16 * 1024;
+    const uint STATX_TYPE_MODE_UID_GID = 0x1 | 0x2 | 0x8 | 0x10;
+    const int S_IFMT = 0xf000, S_IFLNK = 0xa000, S_IFREG = 0x8000;
 
     public override Stream? OpenFile(string path)
     {
@@ -119,6 +121,27 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
         return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? false : throw new HostFailure("look at", path, Libc.LastError);
     }
 
+    public override FileStatus? Look(string path) => Stat(path) is var (type, mode, user, group) ? new FileStatus(type == S_IFLNK, user, group, mode) : null;
+
+    /// <summary>A regular file's mode, owner and group; null where there is no file.</summary>
+    /// <exception cref="HostFailure">Something else is there.</exception>
+    internal static FileStatus? LookAtFile(string path)
+    {
+        if (Stat(path) is not var (type, mode, user, group))
+            return null;
+        return type == S_IFREG ? new FileStatus(false, user, group, mode) : throw new HostFailure($"{path} is no regular file, and is not replaced");
+    }
+
+    static (int Type, int Mode, int User, int Group)? Stat(string path)
+    {
+        // struct statx, include/uapi/linux/stat.h: uid at 20, gid at 24, mode at 28.
+        Span<byte> stat = stackalloc byte[256];
+        if (Libc.Stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE_MODE_UID_GID, stat) < 0)
+            return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? null : throw new HostFailure("look at", path, Libc.LastError);
+        var mode = BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]);
+        return (mode & S_IFMT, mode & ~S_IFMT, BinaryPrimitives.ReadInt32LittleEndian(stat[20..]), BinaryPrimitives.ReadInt32LittleEndian(stat[24..]));
+    }
+
     public override void WriteAttribute(string path, string value, TimeSpan deadline) => attributes.Write(path, value, deadline);
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => attributes.Read(path, deadline);
@@ -136,7 +159,16 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
         MakeDirectory(parent, mode);
         if (Libc.MakeDirectory(path, mode) < 0 && Libc.LastError != Errno.EEXIST)
             throw new HostFailure("make directory", path, Libc.LastError);
-        FlushDirectory(parent);
+        try
+        {
+            FlushDirectory(parent);
+        }
+        catch (HostFailure)
+        {
+            // Next time it would be there, and nobody would flush it any more.
+            _ = Libc.RemoveDirectory(path);
+            throw;
+        }
     }
 
     public override void CreateFile(string path, ReadOnlySpan<byte> content)
@@ -190,8 +222,8 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             var put = Libc.Write(descriptor, content, content.Length);
             if (put < 0 && Libc.LastError == Errno.EINTR)
                 continue;
-            if (put < 0)
-                throw new HostFailure("write", path, Libc.LastError);
+            if (put <= 0)
+                throw new HostFailure("write", path, put == 0 ? Errno.EIO : Libc.LastError);
             content = content[(int)put..];
         }
     }

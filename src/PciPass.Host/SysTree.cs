@@ -29,6 +29,9 @@ public abstract class SysTree
     /// <summary>Whether something is at the path (a dangling link counts).</summary>
     public abstract bool Exists(string path);
 
+    /// <summary>Who may change what is at a path; null when nothing is there, or where owners and modes are not known.</summary>
+    public virtual FileStatus? Look(string path) => null;
+
     /// <summary>
     /// Writes a value to an attribute of the kernel by one write(2). Never creates a file. The kernel may take its time, or for
     /// ever: after the deadline the write is left behind, and <see cref="DeadlinePassed"/> is thrown.

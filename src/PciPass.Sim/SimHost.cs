@@ -564,6 +564,16 @@ public sealed partial class SimHost : HostSystem
         return this;
     }
 
+    /// <summary>Gives a file or folder another owner and mode.</summary>
+    public SimHost WithOwner(string path, int userId, int groupId, int mode)
+    {
+        Enter("chown");
+        if (tree.Resolve(path, followLast: false) is not SimNode node)
+            throw new ArgumentException($"{path} is not there", nameof(path));
+        (node.UserId, node.GroupId, node.Mode) = (userId, groupId, mode);
+        return this;
+    }
+
     /// <summary>Removes a file.</summary>
     public SimHost WithoutFile(string path)
     {

@@ -5,6 +5,11 @@ namespace PciPass.Sim;
 /// <summary>A thing in the simulated file system.</summary>
 abstract class SimNode
 {
+    public int UserId { get; set; }
+    public int GroupId { get; set; }
+
+    /// <summary>Permission bits; the kernel judges nobody by them here, since everything runs as root.</summary>
+    public int Mode { get; set; } = 0b110_100_100;
 }
 
 /// <summary>A symbolic link.</summary>

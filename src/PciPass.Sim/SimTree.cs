@@ -67,6 +67,12 @@ sealed class SimTree(SimHost host) : SysTree
         return Resolve(path, followLast: false) is not null;
     }
 
+    public override FileStatus? Look(string path)
+    {
+        host.Enter($"look at {path}");
+        return Resolve(path, followLast: false) is SimNode node ? new FileStatus(node is SimLink, node.UserId, node.GroupId, node.Mode) : null;
+    }
+
     public override void WriteAttribute(string path, string value, TimeSpan deadline)
     {
         host.Enter($"write {path}");
@@ -175,6 +181,8 @@ sealed class SimTree(SimHost host) : SysTree
         var directory = (SimDirectory)Resolve(ParentOf(path))!;
         var bytes = content.ToArray();
         var fresh = new SimFile();
+        if (directory.Find(NameOf(path)) is SimFile former)
+            (fresh.UserId, fresh.GroupId, fresh.Mode) = (former.UserId, former.GroupId, former.Mode);
         var name = NameOf(path);
         host.Change($"create {path} (new)", () => directory.Set($".{name}.pcipass-new", fresh));
         host.Change($"flush {path} (new)", () => fresh.Content = fresh.OnDisk = bytes);

@@ -63,6 +63,12 @@ public class CrashTests(ITestOutputHelper output)
         { "", "", "attach 09:00.0 web1 --live" },
         { "", "attach 09:00.0 web1", "detach 09:00.0 web1 --config" },
         { "agent", "attach 09:00.0 web2", "detach 09:00.0 web2" },
+        { "", "", "hide --method modprobe 09:00.0" },
+        { "", "hide --method modprobe 09:00.0", "unhide 09:00.0" },
+        { "two-functions", "", "hide --with-companions 0a:00.0" },
+        { "two-functions", "", "attach --with-companions 0a:00.0 web1" },
+        { "two-functions", "attach --with-companions 0a:00.0 web1", "detach 0a:00.0 0a:00.1 web1" },
+        { "two-functions", "hide --with-companions 0a:00.0", "unhide 0a:00.0 0a:00.1" },
     };
 
     [Theory]
@@ -94,7 +100,7 @@ public class CrashTests(ITestOutputHelper output)
         {
             // Guests and the backend go on while nobody looks.
             host.Clock.Advance(TimeSpan.FromSeconds(20));
-            var told = Told.By(host, "hide 0a:00.0");
+            var told = Told.By(host, "hide 0f:00.0");
             Assert.Contains("[not-found]", told.Errors, StringComparison.Ordinal);
             shape.AssertBeforeOrAfter(host, $"crash after {n}");
         }
@@ -304,6 +310,32 @@ public class CrashTests(ITestOutputHelper output)
         shape.AssertBeforeOrAfter(host, $"xl died half way ({half})");
     }
 
+    /// <summary>What a guest has given up, it has lost: from there on a detach is finished by recover, not undone.</summary>
+    [Theory]
+    [InlineData("", "attach 09:00.0 web1", "detach 09:00.0 web1", 1)]
+    [InlineData("", "attach 09:00.0 hvm1", "detach 09:00.0 hvm1", 1)]
+    [InlineData("", "attach 07:00.0 08:00.0 09:00.0 web1", "detach 09:00.0 07:00.0 08:00.0 web1", 1)]
+    [InlineData("", "hide 07:00.0; attach 07:00.0 09:00.0 web1", "detach 07:00.0 09:00.0 web1", 1)]
+    [InlineData("boot-hidden", "attach 09:00.0 web1", "detach 09:00.0 web1", 1)]
+    public void An_interrupted_detach_is_finished_once_the_guest_has_lost_a_function(string machine, string first, string command, int unplugs)
+    {
+        var shape = new Shape(machine, first, command);
+        int before = 0, after = 0;
+        for (var n = 0; shape.CrashAfter(n) is SimHost host; n++)
+        {
+            host.Clock.Advance(TimeSpan.FromSeconds(2));
+            var lost = host.Trace.Count(change => change.StartsWith("run xl pci-detach ", StringComparison.Ordinal)) >= unplugs;
+            Assert.Equal(0, Told.By(host, "recover").ExitCode);
+            if (lost)
+                shape.AssertAfter(host, $"crash after {n}");
+            else
+                shape.AssertBefore(host, $"crash after {n}");
+            _ = lost ? after++ : before++;
+        }
+        output.WriteLine($"{before + after} cases");
+        Assert.True(before > 0 && after > 3, $"{before} before, {after} after");
+    }
+
     void Count(int cases, int atLeast)
     {
         output.WriteLine($"{cases} cases");
@@ -406,6 +438,9 @@ sealed partial record Shape(string Machine, string First, string Command)
         // A function that was hidden at boot is not under quarantine. Once it is, it stays there: nothing tells that it was not before.
         if (Machine.Contains("boot-hidden", StringComparison.Ordinal))
             text = text.Replace("driver=pciback override=- owner=d[IO]", "driver=pciback override=- owner=dom0", StringComparison.Ordinal);
+        // The kernel numbers interfaces in the order in which they come back.
+        if (Machine.Contains("two-functions", StringComparison.Ordinal))
+            text = Interface().Replace(text, "");
         // A function that is plugged in again goes to the first free place, which need not be the one that it had.
         if (Command.StartsWith("detach", StringComparison.Ordinal))
             text = string.Join('\n', Place().Replace(text, "${kind}").Split('\n').Order(StringComparer.Ordinal));
@@ -414,6 +449,9 @@ sealed partial record Shape(string Machine, string First, string Command)
 
     [GeneratedRegex(@"(?<kind>(dev|key|opts|state)-)\d+(?=.* = )|vdev-\d+ = .*|(?<=guest \S+ has \S+) at \S+", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Place();
+
+    [GeneratedRegex(@" name=eth\d+", RegexOptions.None, 1000)]
+    private static partial Regex Interface();
 
     public void AssertBefore(SimHost host, string when, bool closed = true) => AssertIs(host, when, before: true, after: false, closed);
 

@@ -49,6 +49,73 @@ public class ExecutorTests(ITestOutputHelper output)
         Assert.Equal(before, host.ToText());
     }
 
+    /// <summary>Progress that nobody can read, on a full disk or a terminal that is gone, is no reason to stop half-way.</summary>
+    [Fact]
+    public void Output_that_cannot_be_written_ends_no_operation_in_its_middle()
+    {
+        var shape = new Shape("", "", "attach 09:00.0 web1");
+        var host = shape.Start();
+        host.StartProcess();
+        var terminal = () => new Terminal(new PatientWriter(new FullDisk()), new PatientWriter(new FullDisk()), HasColour: false);
+        Assert.Equal(ExitCode.Done, CommandLine.Run(["attach", "09:00.0", "web1"], host, terminal()));
+        shape.AssertAfter(host, "the disk of the output is full");
+        // Who reads gets nothing, and is told so by the exit code.
+        Assert.Equal(ExitCode.Failed, CommandLine.Run(["list"], host, terminal()));
+    }
+
+    sealed class FullDisk : TextWriter
+    {
+        public override System.Text.Encoding Encoding => System.Text.Encoding.UTF8;
+
+        public override void Write(char value) => throw new IOException("no space left on device");
+    }
+
+    [Fact]
+    public void What_waited_for_a_guest_that_has_ended_is_finished_by_the_next_command()
+    {
+        var host = new Shape("", "attach 09:00.0 web1", "detach 09:00.0 web1").Start();
+        host.FindGuest("web1")!.Habit = FrontendHabit.NeverLetsGo;
+        Assert.Equal(ExitCode.Pending, Told.By(host, "detach 09:00.0 web1").ExitCode);
+        // It still holds on: the next command leaves it alone, and does not wait for it.
+        var start = host.Clock.Elapsed;
+        Assert.Contains("[not-found]", Told.By(host, "hide 0f:00.0").Errors, StringComparison.Ordinal);
+        Assert.InRange(host.Clock.Elapsed - start, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        AssertEnded(host, Ending.None);
+        host.DestroyGuest("web1");
+        Assert.Contains("[not-found]", Told.By(host, "hide 0f:00.0").Errors, StringComparison.Ordinal);
+        Assert.Equal("e1000e", host.Function("09:00.0").Driver);
+        AssertEnded(host, Ending.Done);
+    }
+
+    /// <summary>The host is read once more for what is told at the end: that this fails changes nothing of what was done.</summary>
+    [Fact]
+    public void What_came_of_it_is_told_where_the_host_cannot_be_read_any_more()
+    {
+        var host = Machines.Make("");
+        host.StartProcess();
+        using StringWriter output = new(), errors = new();
+        var code = CommandLine.Run(["hide", "--now", "09:00.0"], host, new Terminal(output, new Breaking(errors, () => host.Faults.Fail("/proc/self/mountinfo", Errno.EIO)), HasColour: false));
+        Assert.Equal(ExitCode.Done, code);
+        Assert.Contains("done: 0000:09:00.0", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("how the host is now could not be read: read /proc/self/mountinfo: input/output error (EIO)", errors.ToString(), StringComparison.Ordinal);
+        Assert.Equal("pciback", host.Function("09:00.0").Driver);
+    }
+
+    /// <summary>Lets something break once the first act is announced.</summary>
+    sealed class Breaking(TextWriter inner, Action breaks) : TextWriter
+    {
+        public override System.Text.Encoding Encoding => inner.Encoding;
+
+        public override void Write(char value) => inner.Write(value);
+
+        public override void WriteLine(string? value)
+        {
+            inner.WriteLine(value);
+            if (value?.Contains("unbind", StringComparison.Ordinal) == true)
+                breaks();
+        }
+    }
+
     [Fact]
     public void A_failure_undoes_what_was_done_in_reverse_and_tells_both()
     {

@@ -9,7 +9,7 @@ static class Machines
     /// Network cards at 08:00.0 and 09:00.0, an NVMe disk at 07:00.0, a SATA controller without a driver at 00:1f.2, the guests web1, db1
     /// and hvm1. Words: <c>override</c> (09:00.0's own driver as its override), <c>other-override</c> (another's), <c>slot</c> (09:00.0
     /// stands in pciback's slots but lost to its own driver), <c>boot-hidden</c> (07:00.0 and 09:00.0), <c>agent</c> (a guest web2 with an agent), <c>no-iommu</c>, <c>vfio</c> (vfio-pci is loaded), <c>pinless</c>
-    /// (two functions without an interrupt pin, 05:00.0 and 06:00.0).
+    /// (two functions without an interrupt pin, 05:00.0 and 06:00.0), <c>two-functions</c> (a card with two at 0a:00).
     /// </summary>
     public static SimHost Make(string words)
     {
@@ -23,6 +23,8 @@ static class Machines
             host.WithGuest(new GuestPlan("web2") { Agent = AgentHabit.Prompt });
         if (all.Contains("pinless"))
             host.WithRootPort("00:04.3", 5).WithRootPort("00:04.4", 6).With("05:00.0", "1af4:1110", "050000").With("06:00.0", "1af4:1110", "050000");
+        if (all.Contains("two-functions"))
+            host.WithRootPort("00:04.5", 10).WithNetworkCard("0a:00.0", "52:54:00:0a:00:00").WithNetworkCard("0a:00.1", "52:54:00:0a:00:01");
         if (all.Contains("vfio"))
             host.WithDrivers("vfio-pci");
         if (all.Contains("no-iommu"))

@@ -182,10 +182,13 @@ public class StateFileTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("/run/pcipass/lock", "/etc/xen/web1.cfg", "/run/pcipass/lock: a symbolic link where none may be (ELOOP)")]
-    [InlineData("/run/pcipass/lock", "/nowhere", "/run/pcipass/lock: a symbolic link where none may be (ELOOP)")]
-    [InlineData(First, "/etc/xen/web1.cfg", $"the journal {First} cannot be read: it is a symbolic link")]
-    [InlineData(First, "/nowhere", $"the journal {First} cannot be read: it is a symbolic link")]
+    [InlineData("/run/pcipass/lock", "/etc/xen/web1.cfg", "/run/pcipass/lock is a symbolic link, and is not followed")]
+    [InlineData("/run/pcipass/lock", "/nowhere", "/run/pcipass/lock is a symbolic link, and is not followed")]
+    [InlineData("/run/pcipass", "/tmp", "/run/pcipass is a symbolic link, and is not followed")]
+    [InlineData("/var/lib/pcipass", "/tmp", "/var/lib/pcipass is a symbolic link, and is not followed")]
+    [InlineData(Folder, "/tmp", $"{Folder} is a symbolic link, and is not followed")]
+    [InlineData(First, "/etc/xen/web1.cfg", $"{First} is a symbolic link, and is not followed")]
+    [InlineData(First, "/nowhere", $"{First} is a symbolic link, and is not followed")]
     public void A_symbolic_link_in_place_of_a_state_file_is_not_followed(string path, string target, string why)
     {
         var host = Machines.Make("").WithLink(path, target);
@@ -198,6 +201,59 @@ public class StateFileTests(ITestOutputHelper output)
         }
         Assert.Equal(before, host.ToText());
         Assert.Null(host.Files.ReadText("/nowhere"));
+    }
+
+    [Theory]
+    [InlineData("/run/pcipass", 1000, 0, 0x1c0, "belongs to user 1000, not to root")]
+    [InlineData("/run/pcipass", 0, 0, 0x1ff, "can be written by others than root (mode 0777)")]
+    [InlineData("/run/pcipass/lock", 1000, 1000, 0x180, "belongs to user 1000, not to root")]
+    [InlineData("/var/lib/pcipass", 0, 50, 0x1f8, "can be written by others than root (mode 0770, group 50)")]
+    [InlineData(Folder, 33, 33, 0x1c0, "belongs to user 33, not to root")]
+    [InlineData(First, 0, 0, 0x1b6, "can be written by others than root (mode 0666)")]
+    [InlineData(First, 1000, 0, 0x180, "belongs to user 1000, not to root")]
+    public void State_that_others_can_write_is_not_acted_upon(string path, int user, int group, int mode, string why)
+    {
+        var host = Machines.Make("");
+        Assert.Equal(0, Told.By(host, "hide 09:00.0").ExitCode);
+        var before = host.ToText();
+        host.WithOwner(path, user, group, mode);
+        foreach (var command in (string[])["unhide 09:00.0", "attach 07:00.0 web1", "recover"])
+        {
+            var told = Told.By(host, command);
+            Assert.Equal(ExitCode.Failed, told.ExitCode);
+            Assert.Contains($"{path} {why}. Nothing is done before it is mended or moved away.", told.Errors, StringComparison.Ordinal);
+        }
+        Assert.Equal(before, host.ToText());
+        // Mended, as it says: root's own group may write.
+        host.WithOwner(path, 0, 0, 0b110_110_000);
+        Assert.Equal(0, Told.By(host, "unhide 09:00.0").ExitCode);
+    }
+
+    [Theory]
+    [InlineData("/etc/pcipass/devices", 1000, 0, 0x1a4, "/etc/pcipass/devices belongs to user 1000, not to root")]
+    [InlineData("/etc/pcipass/devices", 0, 0, 0x1b6, "/etc/pcipass/devices can be written by others than root (mode 0666)")]
+    [InlineData("/etc/pcipass", 1000, 0, 0x1ed, "/etc/pcipass/devices is in a folder that belongs to user 1000, not to root")]
+    public void A_list_of_hidden_functions_that_others_can_write_hides_nothing(string path, int user, int group, int mode, string why)
+    {
+        var host = Machines.Make("");
+        Assert.Equal(0, Told.By(host, "hide --boot 09:00.0").ExitCode);
+        host.WithOwner(path, user, group, mode);
+        var before = host.ToText();
+        var told = Told.By(host, "boot apply --early");
+        Assert.Equal(ExitCode.Refused, told.ExitCode);
+        Assert.Contains($"{why}: nothing is hidden for it", told.Errors, StringComparison.Ordinal);
+        foreach (var command in (string[])["hide 07:00.0", "unhide 09:00.0"])
+        {
+            told = Told.By(host, command);
+            Assert.Equal(ExitCode.Refused, told.ExitCode);
+            Assert.Contains("[damaged-device-list]", told.Errors, StringComparison.Ordinal);
+            Assert.Contains(why, told.Errors, StringComparison.Ordinal);
+        }
+        Assert.Contains(why, Told.By(host, "status").Output, StringComparison.Ordinal);
+        Assert.Equal(0, Told.By(host, "list").ExitCode);
+        Assert.Equal(before, host.ToText());
+        host.WithOwner(path, 0, 0, 0x1ed);
+        Assert.Equal(0, Told.By(host, "unhide 09:00.0").ExitCode);
     }
 
     /// <summary>An open operation is replaced by a link to a file that looks like it: nothing is written through the link.</summary>

@@ -4,12 +4,12 @@ namespace PciPass.Core.Formats;
 
 /// <summary>A place in a file that cannot be understood.</summary>
 /// <param name="Path">The file.</param>
-/// <param name="Line">From 1.</param>
+/// <param name="Line">From 1; 0 when the file itself is not what it should be.</param>
 /// <param name="Column">From 1.</param>
 /// <param name="What">What is wrong there, quoting it.</param>
 public sealed record FileError(string Path, int Line, int Column, string What)
 {
-    public override string ToString() => $"{Path}, line {Line}, column {Column}: {What}";
+    public override string ToString() => Line == 0 ? $"{Path} {What}" : $"{Path}, line {Line}, column {Column}: {What}";
 }
 
 /// <summary>
@@ -43,6 +43,10 @@ public sealed class DeviceList
     public ImmutableArray<FileError> Errors { get; private set; } = [];
 
     public static DeviceList Parse(FileContent? content) => content is null ? Empty : new DeviceList(content.Text, content);
+
+    /// <summary>A list that others than root may have written: nothing in it is believed.</summary>
+    /// <param name="foreign">Why, in words that follow the path.</param>
+    public static DeviceList Untrusted(string foreign) => new("", null) { Errors = [new FileError(Path, 0, 0, foreign)] };
 
     public KeptFunction? Find(PciAddress address) => Functions.FirstOrDefault(kept => kept.Address == address);
 

@@ -13,6 +13,6 @@ public sealed class DamagedDeviceList : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request) =>
         request.Verb is Verb.Hide or Verb.Unhide && request.IsBoot
-            ? host.Devices.Errors.Select(error => Refuse(DeviceList.Path, $"{DeviceList.Path} cannot be understood", error.ToString(), $"mend line {error.Line}, or put a # in front of it"))
+            ? host.Devices.Errors.Select(error => Refuse(DeviceList.Path, $"{DeviceList.Path} cannot be understood", error.ToString(), error.Line > 0 ? $"mend line {error.Line}, or put a # in front of it" : $"look who wrote it; then make it a plain file of root's, which nobody else can write: {DeviceList.Path}"))
             : [];
 }
