@@ -36,4 +36,5 @@ END {
     for (i = 1; i <= lines; i++)
         print substr(line[i], index(line[i], "|"))
     printf "| together | | %.2f |\n\n", sum
+    printf "![Where the time goes](performance.svg)\n\n"
 }
