@@ -93,10 +93,10 @@ public class ExecutorTests(ITestOutputHelper output)
     {
         var host = Machines.Make("");
         host.StartProcess();
-        using StringWriter output = new(), errors = new();
-        var code = CommandLine.Run(["hide", "--now", "09:00.0"], host, new Terminal(output, new Breaking(errors, () => host.Faults.Fail("/proc/self/mountinfo", Errno.EIO)), HasColour: false));
+        using StringWriter printed = new(), errors = new();
+        var code = CommandLine.Run(["hide", "--now", "09:00.0"], host, new Terminal(printed, new Breaking(errors, () => host.Faults.Fail("/proc/self/mountinfo", Errno.EIO)), HasColour: false));
         Assert.Equal(ExitCode.Done, code);
-        Assert.Contains("done: 0000:09:00.0", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("done: 0000:09:00.0", printed.ToString(), StringComparison.Ordinal);
         Assert.Contains("how the host is now could not be read: read /proc/self/mountinfo: input/output error (EIO)", errors.ToString(), StringComparison.Ordinal);
         Assert.Equal("pciback", host.Function("09:00.0").Driver);
     }

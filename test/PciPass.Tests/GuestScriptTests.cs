@@ -107,7 +107,7 @@ public sealed class GuestScriptTests : IDisposable
 
     void Told(string[] shell, string action, int code, params string[] words)
     {
-        var start = new ProcessStartInfo(shell[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(shell[0]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in (string[])[.. shell[1..], "-s", "--", action, root])
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;

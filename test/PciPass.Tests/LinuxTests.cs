@@ -35,26 +35,24 @@ public sealed class LinuxTests : IDisposable
 
     /// <summary>Else what a killed pcipass had asked it for could come after recover has looked, and nobody would know of it.</summary>
     [Fact]
-    public void The_process_that_writes_does_not_outlive_its_parent()
+    public async Task The_process_that_writes_does_not_outlive_its_parent()
     {
         var plain = Path.Combine(folder, "plain");
         File.WriteAllText(plain, "x");
         using var parent = Process.Start(new ProcessStartInfo("bash",
             ["-c", "\"$@\" <&0 & wait", "-", "dotnet", typeof(PciPass.Cli.CommandLine).Assembly.Location, AttributeProcess.ChildArgument])
-        { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true })!;
         var (input, output) = (parent.StandardInput.BaseStream, parent.StandardOutput.BaseStream);
         // A request to read: the path's length, the path, and no value.
         byte[] request = [.. BitConverter.GetBytes(plain.Length), .. System.Text.Encoding.ASCII.GetBytes(plain), .. BitConverter.GetBytes(-1)];
-        input.Write(request);
-        input.Flush();
+        await input.WriteAsync(request);
+        await input.FlushAsync();
         var answer = new byte[9];
-        output.ReadExactly(answer);
+        await output.ReadExactlyAsync(answer);
         Assert.Equal((byte)'x', answer[8]);
         parent.Kill();
         // Its input is still open: it would wait for ever. The output has no other end than its.
-        var end = output.ReadAsync(answer).AsTask();
-        Assert.True(end.Wait(TimeSpan.FromSeconds(60)), "it still runs");
-        Assert.Equal(0, end.Result);
+        Assert.Equal(0, await output.ReadAsync(answer).AsTask().WaitAsync(TimeSpan.FromSeconds(60)));
     }
 
     [Fact]

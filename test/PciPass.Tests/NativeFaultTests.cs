@@ -122,7 +122,7 @@ public sealed partial class NativeFaultTests(ITestOutputHelper output) : IDispos
     static (int Code, string Said) Run(string? faults, string command)
     {
         var arguments = faults is null ? command : $"-f -qq {faults} {Program} {command}";
-        var start = new ProcessStartInfo(faults is null ? Program : "strace", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(faults is null ? Program : "strace", arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var said = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
