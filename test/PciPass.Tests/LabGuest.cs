@@ -6,7 +6,9 @@ namespace PciPass.Tests;
 [Collection(LabDemo.Name)]
 public sealed class LabGuest(LabDemo host) : LabTest(host)
 {
+    // Nightly until it has been seen to pass: the machine that it was written on was too busy for it.
     [Fact]
+    [Trait("Category", "Nightly")]
     public void A_guest_is_set_up_from_inside_and_its_agent_lets_go_before_the_host_takes_away()
     {
         Host.StartGuestWithProgram("inside1", modules: "none");
