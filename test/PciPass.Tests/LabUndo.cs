@@ -18,6 +18,7 @@ public sealed class LabUndo(LabFaults host) : LabTest(host)
             $"now:   the host has {Disk}, with driver nvme (nvme0n1)");
         Assert.Equal(
             [
+                "undo: change /etc/xen/plain1.cfg",
                 $"undo: take {Disk} from pciback and give it back to dom0",
                 $"undo: clear the driver_override of {Disk} (now pciback)",
                 $"undo: bind {Disk} to nvme",

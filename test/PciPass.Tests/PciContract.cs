@@ -184,8 +184,6 @@ public abstract class PciContract
         Assert.Matches(@"<(3|11)>\[[ 0-9.]+\] pcipass: a rule of the contract\n(.*\n)*<(6|14)>\[[ 0-9.]+\] pcipass: and another\n", log);
     }
 
-    // ---- modules ------------------------------------------------------------------------------------------------------------------
-
     [Fact]
     public void A_module_that_depmod_lists_is_loaded_by_modprobe_and_shows_until_it_is_removed()
     {
@@ -196,14 +194,6 @@ public abstract class PciContract
         Assert.Equal(0, Run("modprobe", "-r", "macvlan").ExitCode);
         Assert.False(Files.Exists("/sys/module/macvlan"));
         Assert.DoesNotContain("macvlan ", Files.ReadText("/proc/modules"), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_module_that_is_not_there_is_no_module()
-    {
-        var result = Run("modprobe", "no-such-module");
-        Assert.Equal(1, result.ExitCode);
-        Assert.StartsWith("modprobe: FATAL: Module no-such-module not found in directory /lib/modules/", result.Errors, StringComparison.Ordinal);
     }
 
     // ---- the tree ----------------------------------------------------------------------------------------------------------------

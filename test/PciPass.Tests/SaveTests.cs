@@ -75,7 +75,7 @@ public class SaveTests
     }
 
     [Theory]
-    [InlineData("attach 09:00.0 web1", "has 0000:09:00.0")]
+    [InlineData("attach --live 09:00.0 web1", "has 0000:09:00.0")]
     [InlineData("attach 09:00.0 web1; detach 09:00.0 web1", "has had 0000:09:00.0")]
     [InlineData("attach 06:00.0 web1; attach 09:00.0 web1; detach 09:00.0 web1", "has had 0000:09:00.0")]
     public void A_guest_that_has_had_an_interrupt_pin_in_this_start_is_not_saved(string before, string why)
