@@ -51,8 +51,9 @@ public class DetailTests
             Assert.Equal(FunctionState.Of(all, function), FunctionState.Of(less, listed));
             Assert.Equal(all.Isolation.GradeOf(function), less.Isolation.GradeOf(listed));
             // Whatever a list reads at all is the same.
-            Assert.Equal(function with { Irq = 0, Resets = null, NumaNode = null, DriverOverride = null, KernelNames = [] }, listed with { KernelNames = [] });
+            Assert.Equal(function with { Irq = 0, Resets = null, NumaNode = null, DriverOverride = null, KernelNames = [], WideBars = [] }, listed with { KernelNames = [], WideBars = [] });
             Assert.Equal(function.KernelNames.AsEnumerable(), listed.KernelNames.AsEnumerable());
+            Assert.Equal(function.WideBars.AsEnumerable(), listed.WideBars.AsEnumerable());
         }
     }
 }
