@@ -84,6 +84,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     /// <param name="bootId">The boot that runs now.</param>
     public Outcome Recover(Operation operation, string bootId)
     {
+        // Whichever way it ends: where a file is as it should be, nothing acts on it once more, and what lies beside it would stay.
+        foreach (var edit in operation.Steps.OfType<EditFile>())
+            runner.RemoveUnfinished(edit);
         if (operation.BootId != bootId)
         {
             // Drivers, overrides, guests: all of it was the former kernel's, and this one has begun anew. Files are as they were left. A

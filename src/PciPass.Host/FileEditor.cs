@@ -27,6 +27,14 @@ sealed class FileEditor(SysTree files)
             files.RemoveFile(edit.Path);
     }
 
+    /// <summary>Removes what a replacement that died before its end left beside the file.</summary>
+    public void RemoveUnfinished(EditFile edit)
+    {
+        var fresh = FileReplacer.NewPathOf(edit.Path);
+        if (files.Exists(fresh))
+            files.RemoveFile(fresh);
+    }
+
     /// <summary>Keeps what others wrote, once: before pcipass changed the file for the first time.</summary>
     void KeepOriginal(EditFile edit)
     {

@@ -75,6 +75,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
+    /// <summary>Removes what an edit that died before its end left beside its file.</summary>
+    public void RemoveUnfinished(EditFile edit) => files.RemoveUnfinished(edit);
+
     /// <summary>Does the step. The caller has seen the host at From, and looks again afterwards.</summary>
     /// <exception cref="HostFailure">The host refused.</exception>
     /// <exception cref="DeadlinePassed">The kernel or a program has not answered.</exception>
