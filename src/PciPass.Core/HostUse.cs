@@ -19,6 +19,7 @@ public sealed record HostUse(PciAddress Address, HostUseKind Kind, string Name, 
         HostUseKind.NetworkPort => $"port of {Detail}",
         HostUseKind.NetworkLower => $"below {Detail}",
         HostUseKind.WirelessLink => "connected to a wireless network",
+        HostUseKind.NetworkStorage => $"way to {Detail}",
         HostUseKind.OtherNetworkNamespace => $"its interface is in another network namespace ({Detail})",
         HostUseKind.SshSession => $"carries this SSH session ({Detail})",
         HostUseKind.Mount => $"mounted at {Detail}",
@@ -56,6 +57,9 @@ public enum HostUseKind
 
     /// <summary>A wireless interface is connected.</summary>
     WirelessLink,
+
+    /// <summary>A file system or a disk of the host comes from another machine over a network interface.</summary>
+    NetworkStorage,
 
     /// <summary>Its driver made no interface that is seen from here, and there are other network namespaces.</summary>
     OtherNetworkNamespace,

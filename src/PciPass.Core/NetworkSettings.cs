@@ -10,7 +10,7 @@ namespace PciPass.Core;
 /// <param name="IsUp">Whether it is switched on.</param>
 /// <param name="Mtu">The largest packet in bytes; null where it is the usual 1500.</param>
 /// <param name="Master">The bridge or bond whose port it is.</param>
-/// <param name="Addresses">Addresses with their prefix lengths, without those that the kernel gives by itself.</param>
+/// <param name="Addresses">Addresses with their prefix lengths and broadcast addresses (<see cref="Formats.InterfaceAddress.Setting"/>), without those that the kernel gives by itself.</param>
 /// <param name="Routes">Routes as <see cref="Route.Text"/>, without those that come with an address.</param>
 public sealed record NetworkSettings(bool IsUp, int? Mtu, string? Master, ImmutableArray<string> Addresses, ImmutableArray<string> Routes)
 {

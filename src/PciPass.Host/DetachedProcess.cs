@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 
 namespace PciPass.Host;
 
@@ -49,6 +50,21 @@ public static class DetachedProcess
         {
             if (Libc.Duplicate(nothing, descriptor) < 0)
                 throw new HostFailure("dup2", "/dev/null", Libc.LastError);
+        }
+        CloseInherited();
+    }
+
+    /// <summary>
+    /// What a script has open for its programs (a lock, a pipe that another waits at the end of) came along as well, and would stay open
+    /// for as long as this waits. Whatever this program opened itself is marked not to be inherited; all else was.
+    /// </summary>
+    static void CloseInherited()
+    {
+        foreach (var entry in Directory.GetFiles("/proc/self/fd"))
+        {
+            var descriptor = int.Parse(Path.GetFileName(entry), CultureInfo.InvariantCulture);
+            if (descriptor > 2 && Libc.Control(descriptor, Libc.F_GETFD, 0) is >= 0 and var flags && (flags & Libc.FD_CLOEXEC) == 0)
+                Libc.Close(descriptor);
         }
     }
 }

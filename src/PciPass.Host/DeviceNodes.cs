@@ -21,20 +21,23 @@ static class DeviceNodes
                 }
             }
         }
-        // A group's node hangs on no function; it gives all of those that vfio-pci holds (drivers/vfio/group.c).
+        // A group's node hangs on no function; it gives all of those that vfio-pci holds (drivers/vfio/group.c). The share of a function
+        // that its own driver gives to a guest (a mediated device, Documentation/driver-api/vfio-mediated-device.rst) has a group of its own.
         foreach (var group in files.List("/dev/vfio").Where(name => name.All(char.IsAsciiDigit)))
         {
-            PciAddress[] members =
-            [
-                .. from name in files.List($"/sys/kernel/iommu_groups/{group}/devices")
-                   where PciAddress.TryParse(name, out _) && files.ReadLink($"/sys/bus/pci/devices/{name}/driver")?.EndsWith("/vfio-pci", StringComparison.Ordinal) == true
-                   select PciAddress.Parse(name),
-            ];
+            PciAddress[] members = [.. files.List($"/sys/kernel/iommu_groups/{group}/devices").Select(name => MemberOf(files, group, name)).OfType<PciAddress>().Distinct()];
             if (members.Length > 0)
                 nodes[$"/dev/vfio/{group}"] = members;
         }
         ReadNvidia(files, nodes);
         return nodes;
+    }
+
+    static PciAddress? MemberOf(SysTree files, string group, string name)
+    {
+        if (!PciAddress.TryParse(name, out var address))
+            return KernelNames.FunctionBehind(files.ReadLink($"/sys/kernel/iommu_groups/{group}/devices/{name}"));
+        return files.ReadLink($"/sys/bus/pci/devices/{name}/driver")?.EndsWith("/vfio-pci", StringComparison.Ordinal) == true ? address : null;
     }
 
     /// <summary>NVIDIA's own driver makes its nodes past the kernel's model of devices; it tells their numbers in procfs. Its unbind waits for whoever has one open.</summary>

@@ -51,7 +51,7 @@ sealed class NetworkRunner(HostSystem host)
         if (missing.IsUp)
             Ip("link", "set", "dev", name, "up");
         foreach (var address in missing.Addresses)
-            Ip(["address", "add", address, .. address.Contains(':') ? (string[])[] : ["broadcast", "+"], "dev", name]);
+            Ip(["address", "add", .. address.Split(' '), "dev", name]);
         foreach (var route in missing.Routes)
         {
             var words = route.Split(' ');

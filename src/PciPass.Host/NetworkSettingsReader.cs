@@ -33,11 +33,11 @@ public static class NetworkSettingsReader
     {
         var index = Number("ifindex") ?? -1;
         // What a router or the kernel gave comes again by itself; an IPv4 lease is kept, since its client may not ask again in time.
-        var own = addresses[index].Where(address => !address.IsLinkLocal && (address.IsForEver || !address.Text.Contains(':'))).Select(address => address.Text).ToImmutableArray();
+        var own = addresses[index].Where(address => !address.IsLinkLocal && (address.IsForEver || !address.Text.Contains(':'))).ToImmutableArray();
         var isUp = files.ReadText($"{Class}/{name}/flags") is ['0', 'x', .. var flags] && int.TryParse(flags, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var bits) && (bits & Up) != 0;
         var master = files.ReadLink($"{Class}/{name}/master") is string link ? link[(link.LastIndexOf('/') + 1)..] : null;
-        return new NetworkSettings(isUp, Number("mtu") is int mtu and not UsualMtu ? mtu : null, master, own,
-            [.. routes.Where(route => !route.IsOfKernel && !(route.Gateway is null && own.Any(address => NetworkTables.NetworkOf(address) == route.Target))).Select(route => route.Text)]);
+        return new NetworkSettings(isUp, Number("mtu") is int mtu and not UsualMtu ? mtu : null, master, [.. own.Select(address => address.Setting)],
+            [.. routes.Where(route => !route.IsOfKernel && !(route.Gateway is null && own.Any(address => NetworkTables.NetworkOf(address.Text) == route.Target))).Select(route => route.Text)]);
 
         int? Number(string attribute) => int.TryParse(files.ReadText($"{Class}/{name}/{attribute}"), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
     }

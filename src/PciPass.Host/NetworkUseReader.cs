@@ -27,6 +27,7 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
             foreach (var (name, function) in interfaces)
                 ReadPlace(name, function);
             ReadSession(addresses);
+            ReadStorage(addresses);
             ReadForeignLinks(processes);
         }
         ReadOtherNamespaces(functions, processes);
@@ -88,6 +89,23 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
         {
             foreach (var (function, lowest) in FunctionsBelow(name, 0))
                 uses.Add(new HostUse(function, HostUseKind.SshSession, lowest, lowest == name ? server : $"{server} on {name}"));
+        }
+    }
+
+    /// <summary>File systems and disks of the host that come from another machine: the way there leads through an interface, and what that one stands on.</summary>
+    void ReadStorage(InterfaceAddress[] addresses)
+    {
+        var storage = NetworkStorage.Read(files).ToArray();
+        if (storage.Length == 0)
+            return;
+        var routes = NetworkTables.ParseRoutes4(files.ReadText("/proc/net/route") ?? "").Concat(NetworkTables.ParseRoutes6(files.ReadText("/proc/net/ipv6_route") ?? "")).ToArray();
+        var names = files.List(Class).Where(name => IndexOf(name) is not null).ToDictionary(name => IndexOf(name)!.Value);
+        foreach (var (server, what) in storage)
+        {
+            if (RouteLookup.InterfaceTo(server, addresses.Select(address => (names.GetValueOrDefault(address.InterfaceIndex, ""), address.Text)), routes) is not string name)
+                continue;
+            foreach (var (function, lowest) in FunctionsBelow(name, 0))
+                uses.Add(new HostUse(function, HostUseKind.NetworkStorage, lowest, what));
         }
     }
 

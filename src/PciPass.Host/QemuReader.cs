@@ -36,9 +36,9 @@ static class QemuReader
 
     /// <summary>
     /// A guest that cannot be asked: it has its functions open through their group's node, or it could not have them. Which of a group of
-    /// several it is cannot be told, and none of them may be another's anyway.
+    /// several it is cannot be told, and none of them may be another's anyway. A share of a function is another matter: its own driver keeps that.
     /// </summary>
     static IEnumerable<PciAddress> OfOpenGroups(HostSnapshot snapshot, QemuProcess process) =>
         snapshot.Uses.Where(use => use.Kind == HostUseKind.OpenNode && use.IsVfio && use.Detail.EndsWith($"(pid {process.Start.Number})", StringComparison.Ordinal))
-            .Select(use => use.Address).Distinct();
+            .Select(use => use.Address).Where(address => snapshot.Functions.GetValueOrDefault(address)?.Driver == DriverName.VfioPci).Distinct();
 }

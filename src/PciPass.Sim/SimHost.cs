@@ -509,11 +509,11 @@ public sealed partial class SimHost : HostSystem
 
     // ---- what an administrator does ---------------------------------------------------------------------------------------------------
 
-    /// <summary>Puts an address on a network interface.</summary>
-    public SimHost WithAddress(string networkInterface, string address, int prefix)
+    /// <summary>Puts an address on a network interface; with a broadcast address where one is given, as distributions do it.</summary>
+    public SimHost WithAddress(string networkInterface, string address, int prefix, string? broadcast = null)
     {
         Enter("address");
-        Names.AddAddress(networkInterface, IPAddress.Parse(address), prefix);
+        Names.AddAddress(networkInterface, IPAddress.Parse(address), prefix, broadcast is null ? null : IPAddress.Parse(broadcast));
         return this;
     }
 

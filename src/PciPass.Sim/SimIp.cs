@@ -26,7 +26,8 @@ static class SimIp
             ["link", "set", "dev", _, "nomaster"] => names.Release(name),
             ["link", "set", "dev", _, "master", var master] => names.HasInterface(master) ? names.Join(name, master) : "Device does not exist",
             ["address", "flush", "dev", _] => names.Flush(name),
-            ["address", "add", var address, .. ["dev", _] or ["broadcast", "+", "dev", _]] => names.Give(name, address),
+            ["address", "add", var address, "dev", _] => names.Give(name, address, null),
+            ["address", "add", var address, "broadcast", var broadcast, "dev", _] => names.Give(name, address, broadcast),
             ["route", "add", "default", "via", var gateway, .. var rest] => names.Lead(name, IPAddress.Parse(gateway), rest is ["metric", var metric, ..] ? int.Parse(metric, CultureInfo.InvariantCulture) : 0),
             _ => $"Command \"{string.Join(' ', words)}\" is unknown to the simulator",
         };

@@ -40,6 +40,7 @@ sealed class SimNames
         public string Place => place;
         public string? Master { get; set; }
         public List<(IPAddress Address, int Prefix)> Addresses { get; } = [];
+        public Dictionary<IPAddress, IPAddress> Broadcasts { get; } = [];
         public List<(IPAddress Address, int Metric)> Gateways { get; } = [];
         public bool IsUp { get; set; }
     }
@@ -47,7 +48,7 @@ sealed class SimNames
     public bool HasInterface(string name) => interfaces.ContainsKey(name);
 
     public IEnumerable<string> Uses => interfaces.Values.Where(i => i.Name != "lo").SelectMany(i =>
-            i.Addresses.Select(a => $"address {a.Address}/{a.Prefix} on {i.Name}")
+            i.Addresses.Select(a => $"address {a.Address}/{a.Prefix}{(i.Broadcasts.TryGetValue(a.Address, out var all) ? $" broadcast {all}" : "")} on {i.Name}")
                 .Concat(i.Gateways.Select(g => $"default route by {g.Address} on {i.Name}"))
                 .Concat(i.Master is null ? [] : [$"{i.Name} is a port of {i.Master}"]))
         .Concat(mounts.Select(m => $"mount {m.Device} on {m.Point}"))
@@ -162,8 +163,10 @@ sealed class SimNames
 
     // ---- use --------------------------------------------------------------------------------------------------------------------
 
-    public void AddAddress(string name, IPAddress address, int prefix)
+    public void AddAddress(string name, IPAddress address, int prefix, IPAddress? broadcast = null)
     {
+        if (broadcast is not null)
+            interfaces[name].Broadcasts[address] = broadcast;
         var addresses = interfaces[name].Addresses;
         if (!addresses.Contains((address, prefix)))
             addresses.Add((address, prefix));
@@ -200,7 +203,10 @@ sealed class SimNames
         return null;
     }
 
-    public string? Give(string name, string text)
+    /// <param name="name">The interface.</param>
+    /// <param name="text">Address and prefix length.</param>
+    /// <param name="broadcast">The address that all of its network hear; null for none, <c>+</c> for the last one of the network.</param>
+    public string? Give(string name, string text, string? broadcast)
     {
         if (text.Split('/') is not [var address, var prefix])
             return "Invalid argument";
@@ -208,7 +214,13 @@ sealed class SimNames
         if (interfaces[name].Addresses.Contains(given))
             return "File exists";
         interfaces[name].Addresses.Add(given);
+        interfaces[name].Broadcasts.Remove(given.Item1);
+        if (broadcast is not null)
+            interfaces[name].Broadcasts[given.Item1] = broadcast == "+" ? Last(given.Item1, given.Item2) : IPAddress.Parse(broadcast);
         return null;
+
+        static IPAddress Last(IPAddress address, int prefix) =>
+            new(BinaryPrimitives.ReverseEndianness(BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes()) | (uint)(uint.MaxValue >> prefix)));
     }
 
     public string? Lead(string name, IPAddress gateway, int metric)
@@ -319,10 +331,10 @@ sealed class SimNames
     public string Route6Table => string.Concat(interfaces.Values.SelectMany(i => i.Gateways.Where(static gateway => gateway.Address.GetAddressBytes().Length == 16)
         .Select(gateway => $"{new string('0', 32)} 00 {new string('0', 32)} 00 {Convert.ToHexStringLower(gateway.Address.GetAddressBytes())} {(gateway.Metric == 0 ? 1024 : gateway.Metric):x8} 00000001 00000000 00000003 {i.Name,8}\n")));
 
-    /// <summary>One RTM_NEWADDR message per address, with the attributes IFA_ADDRESS, IFA_LOCAL (IPv4) and IFA_LABEL (IPv4).</summary>
+    /// <summary>One RTM_NEWADDR message per address, with the attributes IFA_ADDRESS, and for IPv4 IFA_LOCAL, IFA_BROADCAST where there is one, and IFA_LABEL.</summary>
     public byte[] DumpAddresses()
     {
-        const ushort NewAddress = 20, MultiPart = 2, IfaAddress = 1, IfaLocal = 2, IfaLabel = 3;
+        const ushort NewAddress = 20, MultiPart = 2, IfaAddress = 1, IfaLocal = 2, IfaLabel = 3, IfaBroadcast = 4;
         using var all = new MemoryStream();
         foreach (var i in interfaces.Values.OrderBy(i => i.Index))
         {
@@ -340,7 +352,7 @@ sealed class SimNames
                 BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(20), i.Index);
                 message = [.. message, .. Attribute(IfaAddress, bytes)];
                 if (bytes.Length == 4)
-                    message = [.. message, .. Attribute(IfaLocal, bytes), .. Attribute(IfaLabel, Encoding.ASCII.GetBytes(i.Name + "\0"))];
+                    message = [.. message, .. Attribute(IfaLocal, bytes), .. i.Broadcasts.TryGetValue(address, out var everybody) ? Attribute(IfaBroadcast, everybody.GetAddressBytes()) : [], .. Attribute(IfaLabel, Encoding.ASCII.GetBytes(i.Name + "\0"))];
                 BinaryPrimitives.WriteInt32LittleEndian(message, message.Length);
                 all.Write(message);
             }

@@ -88,6 +88,25 @@ public class BootWayTests(ITestOutputHelper output)
         Assert.Equal(OldFile, Text(host, "/var/lib/pcipass/original/etc/modprobe.conf"));
     }
 
+    /// <summary>The lines of the guides of that time, to the letter: a bnx2 card, and then a second function.</summary>
+    [Fact]
+    public void A_bnx2_card_of_that_time_gets_its_lines_to_the_letter()
+    {
+        var (card, other) = (Function() with { Driver = DriverName.Parse("bnx2") }, Function() with { Address = PciAddress.Parse("0000:0a:04.1"), Driver = null, Identity = PciIdentity.Parse("0000:00/06.0/04.1,8086:10d3:8086:0000,-") });
+        var host = new HostSnapshot { BootId = "", Hypervisor = Hypervisor.XenDom0, Iommu = IommuState.Active, PcibackLoaded = true, Functions = card.ToSorted().Add(other.Address, other) };
+        var files = new BootFiles { Kernels = ["2.6.18-398.el5xen"] }.With("/etc/modprobe.conf", OldFile);
+        var plan = Planner.Plan(host with { BootFiles = files }, new Request(Verb.Hide, [Card], null, []) { Scope = Scope.Boot, Method = HideMethod.Modprobe });
+        var one = Apply(files, plan);
+        Assert.Equal(OldFile + """
+            options pciback hide=(0000:09:00.0)
+            install bnx2 /sbin/modprobe pciback ; /sbin/modprobe --first-time --ignore-install bnx2
+
+            """, one.Contents["/etc/modprobe.conf"].Text);
+        var devices = DeviceList.Parse(plan.Steps.OfType<EditFile>().Single(edit => edit.Path == DeviceList.Path).To);
+        var second = Planner.Plan(host with { BootFiles = one, Devices = devices }, new Request(Verb.Hide, [other.Address], null, []) { Scope = Scope.Boot, Method = HideMethod.Modprobe });
+        Assert.Contains("\noptions pciback hide=(0000:09:00.0)(0000:0a:04.1)\ninstall bnx2 ", Apply(one, second).Contents["/etc/modprobe.conf"].Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Today_it_is_a_file_of_our_own_with_a_softdep()
     {

@@ -1,5 +1,6 @@
 using PciPass.Core;
 using PciPass.Core.Formats;
+using PciPass.Host;
 using Xunit;
 
 namespace PciPass.Tests;
@@ -74,6 +75,21 @@ public class FormatTests
     [Fact]
     public void Swaps_are_read_without_the_heading() => Assert.Equal(["/dev/nvme0n1p2", "/swap file"],
         MountTable.ParseSwaps("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p2                          partition\t1048572\t\t0\t\t-2\n/swap\\040file file 4 0 -3\n"));
+
+    [Theory]
+    [InlineData("10.0.2.9", "eth1")]
+    [InlineData("10.0.3.9", "br0")]
+    [InlineData("8.8.8.8", "eth0")]
+    [InlineData("fd00::77", "eth1")]
+    [InlineData("fe80::1%eth1", "eth1")]
+    [InlineData("2001:db8::1", null)]
+    [InlineData("filer", null)]
+    public void The_way_to_an_address_is_the_longest_network_and_of_two_alike_the_better_route(string address, string? expected)
+    {
+        (string, string)[] own = [("eth1", "10.0.2.15/24"), ("eth1", "fd00::5/64"), ("eth1", "fe80::5/64"), ("", "2001:db8::/32")];
+        Route[] routes = [new("wlan0", "default", "10.9.0.1", 600), new("eth0", "default", "10.0.2.2", 100), new("br0", "10.0.3.0/24", "10.0.2.3", 0), new("eth9", "10.0.0.0/16", null, 0), new("x", "10.0.3.0/33", null, 0)];
+        Assert.Equal(expected, RouteLookup.InterfaceTo(address, own, routes));
+    }
 
     [Fact]
     public void Default_routes_are_found_and_the_kernels_own_entry_is_none()

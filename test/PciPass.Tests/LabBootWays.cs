@@ -94,7 +94,7 @@ public sealed class LabBootWays(ITestOutputHelper output)
     {
         using var machine = Boot("test-boot-typo", "xen-pciback.hide=(0000:09:00.0),(0000:07:00.0)");
         Assert.Equal("07:00.0 nvme,08:00.0 e1000e,09:00.0 e1000e", Drivers(machine));
-        Assert.Contains("Error parsing pci_devs_to_hide at \"(0000:09:00.0),(0000:07:00.0)\"", machine.Run("dmesg").Stdout, StringComparison.Ordinal);
+        Assert.Contains("Error parsing pci_devs_to_hide at \",(0000:07:00.0)\"", machine.Run("dmesg").Stdout, StringComparison.Ordinal);
         Assert.Equal(Drivers(machine), Foretold(machine));
         var told = machine.Run("pcipass boot verify");
         Assert.Equal(1, told.ExitCode);

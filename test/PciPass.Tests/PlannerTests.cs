@@ -235,6 +235,7 @@ public class PlannerTests
     [InlineData(Card + "\nuse 0000:09:00.0 Route eth1 10.8.0.0/16", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 NetworkPort eth1 ovs-system", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 WirelessLink wlan0 -", "hide 09:00.0", "in-use-network")]
+    [InlineData(Card + "\nuse 0000:09:00.0 NetworkStorage eth1 /", "hide 09:00.0", "in-use-network")]
     [InlineData(Card + "\nuse 0000:09:00.0 SshSession eth1 10.0.0.2", "hide 09:00.0", "ssh-session")]
     [InlineData(Card + "\nuse 0000:09:00.0 OtherNetworkNamespace e1000e net1", "hide 09:00.0", "other-namespace")]
     [InlineData(Card + "\nuse 0000:09:00.0 OpenNode /dev/nvme0 smartd", "hide 09:00.0", "open-node")]

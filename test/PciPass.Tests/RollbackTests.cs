@@ -12,7 +12,7 @@ public class RollbackTests
     const string Hide = $"hide --now 09:00.0 --rollback-after 60s {Accept}";
 
     /// <summary>A machine whose card at 09:00.0 carries the SSH session, with an address of each kind and a default route.</summary>
-    static SimHost Connected() => Machines.Make("").WithAddress("eth1", "192.168.7.5", 24).WithAddress("eth1", "fd00::5", 64).WithDefaultRoute("eth1", "192.168.7.1")
+    static SimHost Connected() => Machines.Make("").WithAddress("eth1", "192.168.7.5", 24, "192.168.7.255").WithAddress("eth1", "192.168.8.5", 30).WithAddress("eth1", "fd00::5", 64).WithDefaultRoute("eth1", "192.168.7.1")
         .WithSshSession("192.168.7.99 51234 192.168.7.5 22");
 
     static SimHost Bridged() => Connected().WithBridgePort("eth1", "xenbr0");
@@ -192,6 +192,14 @@ public class RollbackTests
         Assert.Equal(["in-use-network"], Planner.Plan(host, request).Refusals.Select(finding => finding.Code));
     }
 
+    [Fact]
+    public void The_way_to_the_root_file_system_is_never_risked()
+    {
+        var host = HostText.Parse("0000:09:00.0 020000 driver=e1000e names=eth1\nuse 0000:09:00.0 NetworkAddress eth1 10.0.2.15/24\nuse 0000:09:00.0 NetworkStorage eth1 /_(nfs_from_10.0.2.2)");
+        var request = new Request(Verb.Hide, [PciAddress.Parse("09:00.0")], null, ["in-use-network"]) { RollbackAfter = TimeSpan.FromMinutes(1) };
+        Assert.Contains("over its interface eth1", Assert.Single(Planner.Plan(host, request).Refusals).Why, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("60")]
     [InlineData("s")]
@@ -208,7 +216,7 @@ public class RollbackTests
     [Fact]
     public void Settings_read_back_from_the_journal()
     {
-        var settings = new NetworkSettings(true, 9000, "br0", ["10.0.2.15/24", "fd00::5/64"], ["default via 10.0.2.2 metric 100"]);
+        var settings = new NetworkSettings(true, 9000, "br0", ["10.0.2.15/24 broadcast 10.0.2.255", "10.0.3.1/32", "fd00::5/64"], ["default via 10.0.2.2 metric 100"]);
         Assert.Equal(settings, NetworkSettings.Parse(settings.Text));
         Assert.Throws<FormatException>(() => NetworkSettings.Parse("up now"));
         Assert.Throws<FormatException>(() => Step.Parse("network 0000:09:00.0 ../x 1 -> -"));

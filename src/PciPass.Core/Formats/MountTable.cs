@@ -8,7 +8,9 @@ namespace PciPass.Core.Formats;
 /// <param name="Minor">The device's minor number.</param>
 /// <param name="MountPoint">Where it is mounted.</param>
 /// <param name="Source">What was mounted, as the file system tells it: <c>/dev/nvme0n1p2</c>.</param>
-public sealed record Mount(int Major, int Minor, string MountPoint, string Source);
+/// <param name="Type">The file system's kind: <c>ext4</c>.</param>
+/// <param name="Server">The address that it comes from over the network, as <c>addr=</c> tells it (nfs(5), mount.cifs(8)); null for others.</param>
+public sealed record Mount(int Major, int Minor, string MountPoint, string Source, string Type = "", string? Server = null);
 
 /// <summary>Reads <c>/proc/PID/mountinfo</c> (proc(5)) and <c>/proc/swaps</c>.</summary>
 public static class MountTable
@@ -27,8 +29,14 @@ public static class MountTable
             if (colon > 0
                 && int.TryParse(words[2].AsSpan(0, colon), NumberStyles.None, CultureInfo.InvariantCulture, out var major)
                 && int.TryParse(words[2].AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var minor))
-                yield return new Mount(major, minor, Unescape(words[4]), Unescape(words[dash + 2]));
+                yield return new Mount(major, minor, Unescape(words[4]), Unescape(words[dash + 2]), words[dash + 1], words.Length > dash + 3 ? ServerOf(words[dash + 3]) : null);
         }
+    }
+
+    static string? ServerOf(string options)
+    {
+        const string Name = "addr=";
+        return options.Split(',').FirstOrDefault(option => option.StartsWith(Name, StringComparison.Ordinal))?[Name.Length..];
     }
 
     /// <summary>The files and partitions in use as swap.</summary>

@@ -9,7 +9,12 @@ namespace PciPass.Core.Formats;
 /// <param name="Text">Address and prefix length: <c>10.0.2.15/24</c>.</param>
 /// <param name="IsLinkLocal">An address that the kernel gives by itself (IPv6, fe80::/10).</param>
 /// <param name="IsForEver">Whether it was given without an end; a lease or a router's advertisement has one.</param>
-public sealed record InterfaceAddress(int InterfaceIndex, string Text, bool IsLinkLocal, bool IsForEver = true);
+/// <param name="Broadcast">The address that all of its network hear; null where none was given (IPv6 has none).</param>
+public sealed record InterfaceAddress(int InterfaceIndex, string Text, bool IsLinkLocal, bool IsForEver = true, string? Broadcast = null)
+{
+    /// <summary>As <c>ip address add</c> takes it, without the interface.</summary>
+    public string Setting => Broadcast is null ? Text : $"{Text} broadcast {Broadcast}";
+}
 
 /// <summary>Reads the kernel's network tables.</summary>
 public static class NetworkTables
@@ -18,6 +23,7 @@ public static class NetworkTables
     const ushort NewAddress = 20;     // RTM_NEWADDR, include/uapi/linux/rtnetlink.h
     const ushort AttributeAddress = 1; // IFA_ADDRESS, include/uapi/linux/if_addr.h
     const ushort AttributeLocal = 2;   // IFA_LOCAL: the own address, where IFA_ADDRESS is the peer's
+    const ushort AttributeBroadcast = 4; // IFA_BROADCAST
     const byte Inet = 2, Inet6 = 10;
 
     /// <summary>The addresses in a dump of RTM_NEWADDR messages (rtnetlink(7)); reading stops where a length makes no sense.</summary>
@@ -43,6 +49,7 @@ public static class NetworkTables
         var isForEver = (message[2] & 0x80) != 0; // IFA_F_PERMANENT
         var index = BinaryPrimitives.ReadInt32LittleEndian(message[4..]);
         ReadOnlySpan<byte> found = default;
+        string? broadcast = null;
         var attributes = message[8..];
         while (attributes.Length >= 4)
         {
@@ -52,11 +59,13 @@ public static class NetworkTables
                 break;
             if (type == AttributeLocal || (type == AttributeAddress && found.IsEmpty))
                 found = attributes[4..length];
+            else if (type == AttributeBroadcast && length == 8)
+                broadcast = $"{attributes[4]}.{attributes[5]}.{attributes[6]}.{attributes[7]}";
             attributes = Aligned(length) < attributes.Length ? attributes[Aligned(length)..] : default;
         }
         return (family, found.Length) switch
         {
-            (Inet, 4) => new InterfaceAddress(index, $"{found[0]}.{found[1]}.{found[2]}.{found[3]}/{prefix}", IsLinkLocal: false, isForEver),
+            (Inet, 4) => new InterfaceAddress(index, $"{found[0]}.{found[1]}.{found[2]}.{found[3]}/{prefix}", IsLinkLocal: false, isForEver, broadcast),
             (Inet6, 16) => new InterfaceAddress(index, $"{Inet6Text(found)}/{prefix}", found[0] == 0xfe && (found[1] & 0xc0) == 0x80, isForEver),
             _ => null,
         };

@@ -4,8 +4,8 @@ namespace PciPass.Core.Rules;
 public sealed class InUseNetwork : Rule
 {
     public override string Code => "in-use-network";
-    public override string Meaning => "The host uses the function's network interface: an address, a route, a port of a bridge, bond, team or Open vSwitch, below a VLAN or macvlan, or a wireless connection.";
-    public override string Source => "rtnetlink(7) addresses, /proc/net/route, /proc/net/ipv6_route, /sys/class/net/NAME/master, upper_* and operstate.";
+    public override string Meaning => "The host uses the function's network interface: an address, a route, a port of a bridge, bond, team or Open vSwitch, below a VLAN or macvlan, a wireless connection, or the way to a file system or disk on another machine.";
+    public override string Source => "rtnetlink(7) addresses, /proc/net/route, /proc/net/ipv6_route, /sys/class/net/NAME/master, upper_* and operstate; addr= in /proc/self/mountinfo, /sys/class/iscsi_connection, /sys/class/nvme.";
     public override string Remedy => "Take the address, the route or the port away first.";
     public override Weights Weights => Weights.RefuseUnlessAccepted | Weights.Refuse;
 
@@ -24,6 +24,8 @@ public sealed class InUseNetwork : Rule
                     HostUseKind.NetworkPort => ($"its interface {use.Name} is a port of {use.Detail}", $"ip link set {use.Name} nomaster"),
                     HostUseKind.NetworkLower => ($"the interface {use.Detail} stands on its interface {use.Name}", use.Detail.Contains(' ') ? "end that container, or remove the interface there" : $"ip link del {use.Detail}"),
                     HostUseKind.WirelessLink => ($"its wireless interface {use.Name} is connected", $"ip link set {use.Name} down"),
+                    // Never to be risked: without its files, what rolls back may stand still as well.
+                    HostUseKind.NetworkStorage => ($"the host gets {use.Detail} over its interface {use.Name}", "unmount it, or log out from that target; a root file system stays"),
                     _ => (null, null),
                 };
                 if (why is null)

@@ -4,7 +4,7 @@ namespace PciPass.Core.Rules;
 public sealed class NotPassable : Rule
 {
     public override string Code => "not-passable";
-    public override string Meaning => "Bridges, host bridges and parts of the chipset (ISA, SMBus, IOMMU, IPMI, the firmware's flash) belong to the host; only endpoints can go to a guest.";
+    public override string Meaning => "Bridges, host bridges and parts of the chipset (ISA, SMBus, IOMMU, IPMI, memory on CXL, the firmware's flash) belong to the host; only endpoints can go to a guest.";
     public override string Source => "Linux: pcistub_probe takes only header types 0 and 1 (drivers/xen/xen-pciback/pci_stub.c), and naming a bridge hides all that is behind it; xl takes a bridge without a word (seen in the lab).";
     public override string Remedy => "Choose an endpoint: pcipass list.";
     public override Weights Weights => Weights.Refuse;
@@ -25,6 +25,7 @@ public sealed class NotPassable : Rule
         { Class.IsBridge: true } => $"{(function.Class.Name[0] == 'I' ? "an" : "a")} {function.Class.Name} (class {function.Class.Base:x2}{function.Class.Sub:x2}), a part of the chipset",
         { Class: { Base: 0x08, Sub: 0x06 } } => "an IOMMU (class 0806), which confines all the others",
         { Class: { Base: 0x08, Sub: 0x07 } } or { ExpressType: PciExpressType.RootComplexEventCollector } => "the root complex's event collector (class 0807), a part of the chipset",
+        { Class: { Base: 0x05, Sub: 0x02 } } => "memory on CXL (class 0502): what it offers is the host's memory, which no BAR holds",
         { Class: { Base: 0x0c, Sub: 0x07 } } => "the board's IPMI controller (class 0c07), which reaches the host's power and firmware",
         { Class.IsSmBus: true } => "the SMBus controller (class 0c05), which reaches the board's memory modules and sensors",
         _ => null,
