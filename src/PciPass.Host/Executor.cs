@@ -78,7 +78,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     /// <summary>
     /// Brings an operation that has not ended to an end. One that has begun to take a function out of a guest goes on, since the guest
     /// has lost by then what it had on it; anything else that was interrupted is undone
-    /// (docs/decisions/0006-what-recovery-finishes.md).
+    /// (docs/decisions/0012-what-recovery-finishes.md).
     /// </summary>
     /// <param name="operation">The operation.</param>
     /// <param name="bootId">The boot that runs now.</param>

@@ -80,7 +80,7 @@ public static class GuestImageReader
             return record.RootElement.ValueKind == JsonValueKind.Object && record.RootElement.TryGetProperty("c_info", out var created) && created.ValueKind == JsonValueKind.Object
                 && created.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException) // half a surrogate pair
         {
             return null;
         }

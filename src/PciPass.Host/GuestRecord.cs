@@ -33,7 +33,7 @@ static class GuestRecord
                 HasSeveralMaps = Text(build, "altp2m") is not (null or "disabled"),
             };
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException) // half a surrogate pair
         {
             return guest;
         }

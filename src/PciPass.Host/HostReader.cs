@@ -80,8 +80,8 @@ public static class HostReader
     {
         var window = snapshot.Settings.HotplugWindow;
         // The log's times count from the kernel's start. Where that is not known, all of the log counts.
-        _ = double.TryParse((host.Files.ReadText("/proc/uptime") ?? "").Split(' ')[0], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var uptime);
-        var since = TimeSpan.FromSeconds(Math.Clamp(uptime - window.TotalSeconds, 0, uptime));
+        var since = double.TryParse((host.Files.ReadText("/proc/uptime") ?? "").Split(' ')[0], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var uptime)
+            && uptime - window.TotalSeconds is > 0 and < int.MaxValue and var seconds ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
         return HotplugCount.Of(operations, snapshot.BootId, host.Clock.GetUtcNow() - window, PcibackLog.Parse(host.ReadKernelLog(), since), snapshot.Attachments);
     }
 

@@ -48,7 +48,7 @@ sealed class QemuMonitor(QmpClient qmp) : IDisposable
                 ports.Add(port);
         }
         if (devices.Any(device => device.IsOldHostBridge))
-            ports.AddRange(Enumerable.Repeat("pci.0", 32 - devices.Where(device => device.Bus == 0 && device.Slot is not null).Select(device => device.Slot!.Split('.')[0]).Distinct().Count()));
+            ports.AddRange(Enumerable.Repeat("pci.0", 32).Skip(devices.Where(device => device.Bus == 0 && device.Slot is not null).Select(device => device.Slot!.Split('.')[0]).Distinct().Count()));
         return ports.ToImmutable();
     }
 

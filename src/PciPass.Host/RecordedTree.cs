@@ -71,7 +71,7 @@ public sealed class RecordedTree : SysTree
         using Stream stream = magic is [0x1f, 0x8b] ? new GZipStream(file, CompressionMode.Decompress) : file;
         using var reader = new TarReader(stream);
         var left = MostBytes;
-        while (reader.GetNextEntry() is TarEntry entry)
+        while (Next(reader) is TarEntry entry)
         {
             var path = "/" + string.Join('/', entry.Name.Split('/').Where(part => part is not ("" or ".")));
             if (path.Split('/').Contains("..", StringComparer.Ordinal))
@@ -94,6 +94,19 @@ public sealed class RecordedTree : SysTree
                     }
                     break;
             }
+        }
+    }
+
+    /// <summary>What is no tar, the framework's reader tells by exceptions of many kinds, some of which are its own mistakes (seen with arbitrary bytes).</summary>
+    static TarEntry? Next(TarReader reader)
+    {
+        try
+        {
+            return reader.GetNextEntry();
+        }
+        catch (Exception error) when (error is not (IOException or OutOfMemoryException))
+        {
+            throw new InvalidDataException(error.Message, error);
         }
     }
 

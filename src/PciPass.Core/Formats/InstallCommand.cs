@@ -49,7 +49,7 @@ public sealed record InstallCommand(ImmutableArray<(string Module, bool IgnoresI
             if (module is null)
                 isPlain = false;
             else
-                loads.Add((ModprobeFile.Normal(module), options.Any(option => option == "--ignore-install" || (option[1] != '-' && option.Contains('i'))), ifBefore));
+                loads.Add((ModprobeFile.Normal(module), options.Any(option => option == "--ignore-install" || (option is not ['-', '-', ..] && option.Contains('i'))), ifBefore));
         }
     }
 
