@@ -193,7 +193,9 @@ static class ChangeCommand
                     break;
                 case Result.Pending:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} waits for the guest", "pending", string.Join("\n       ", outcome.Errors),
-                        "pcipass recover     goes on once the guest has let go; unbinding the driver inside the guest helps");
+                        operation.Request.Verb == Verb.Attach && !operation.IsGoingBack
+                            ? "pcipass recover     goes on once the guest has taken it; in the guest:  pcipass guest setup, or modprobe xen-pcifront"
+                            : "pcipass recover     goes on once the guest has let go; unbinding the driver inside the guest helps");
                     break;
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),

@@ -34,7 +34,7 @@ static class RecoverCommand
     }
 
     /// <summary>
-    /// Any command that changes the host first ends what a crash or a restart interrupted, and what waited for a guest that has given all up or has ended since.
+    /// Any command that changes the host first ends what a crash or a restart interrupted, and what waited for a guest that has answered or has ended since.
     /// What is stuck or still waits is left to <c>recover</c>.
     /// </summary>
     public static void RecoverInterrupted(Session session)
@@ -42,7 +42,7 @@ static class RecoverCommand
         foreach (var operation in session.Journal.ReadAll().Where(operation => operation.Ending == Ending.None))
         {
             if (operation.State == "interrupted" || operation.BootId != BootId(session) || IsOverdue(session, operation)
-                || session.Executor(json: true).HasLetGo(operation))
+                || session.Executor(json: true).HasAnswered(operation))
                 RecoverOne(session, operation, json: false);
         }
     }

@@ -53,7 +53,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             try
             {
-                if (!MayStandAtItsEnd(step) && runner.Observe(step) is { Position: Position.Elsewhere or Position.To } found)
+                if (!MayBeOnItsWay(step) && runner.Observe(step) is { Position: Position.Elsewhere or Position.To } found)
                     throw NotAsPlanned(step, found);
             }
             catch (HostFailure failure)
@@ -102,13 +102,13 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         return GoesOn(operation) ? GoOn(open) : GoBack(open, []);
     }
 
-    /// <summary>Whether an operation that waits for a guest need not wait any more: the guest has let go, or has ended.</summary>
-    public bool HasLetGo(Operation operation)
+    /// <summary>Whether an operation that waits for a guest need not wait any more: the guest has let go, or has taken what it is to have, or has ended.</summary>
+    public bool HasAnswered(Operation operation)
     {
         try
         {
             return operation.Marks is [.., { Mark: Mark.Pending, Step: var number }] && operation.Steps[number] is Plug plug
-                && runner.Observe(plug with { Plugged = false }).Position == Position.To;
+                && (runner.Observe(plug with { Plugged = false }).Position == Position.To || (!operation.IsGoingBack && runner.Observe(plug).Position == Position.To));
         }
         catch (HostFailure)
         {
@@ -117,7 +117,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     }
 
     /// <summary>
-    /// Whether an interrupted operation goes on: a guest waits to let go, or has begun to, and the host is where the journal says. It is
+    /// Whether an interrupted operation goes on: a guest is waited for, or has begun to let go, and the host is where the journal says. It is
     /// not there where the operation had turned round and the journal could not be written any more, as on a full disk: going on would
     /// then take a function from pciback that a guest has again.
     /// </summary>
@@ -254,8 +254,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         var asPlanned = found.Position switch
         {
             Position.From => true,
-            Position.To => underWay || MayStandAtItsEnd(step),
-            Position.HalfWay => underWay || step is SetAssignable { Assignable: false },
+            Position.To or Position.HalfWay => underWay || MayBeOnItsWay(step),
             _ => false,
         };
         if (!asPlanned)
@@ -329,10 +328,10 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     }
 
     /// <summary>
-    /// A guest may let go unasked. And a function that was unbound from pciback by hand looks given back, while Xen's quarantine, which
+    /// A guest may let go unasked, or somebody else may have asked it. And a function that was unbound from pciback by hand looks given back, while Xen's quarantine, which
     /// cannot be seen, still has it.
     /// </summary>
-    static bool MayStandAtItsEnd(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false };
+    static bool MayBeOnItsWay(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false };
 
     static HostFailure NotAsPlanned(Step step, Observation found) =>
         new($"the host is not as it was when this was planned: {step.Target} has {found.Seen}");

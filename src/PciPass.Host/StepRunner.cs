@@ -21,7 +21,7 @@ public enum Position
 /// <summary>A position and what was seen, in words.</summary>
 public sealed record Observation(Position Position, string Seen);
 
-/// <summary>The guest has been asked to let go of a function and has not done so yet.</summary>
+/// <summary>The guest has been asked to take a function or to let go of one, and has not done so yet.</summary>
 public sealed class GuestHolds(string message) : HostFailure(message);
 
 /// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
@@ -81,7 +81,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     /// <summary>Does the step. The caller has seen the host at From, and looks again afterwards.</summary>
     /// <exception cref="HostFailure">The host refused.</exception>
     /// <exception cref="DeadlinePassed">The kernel or a program has not answered.</exception>
-    /// <exception cref="GuestHolds">The guest has not let go.</exception>
+    /// <exception cref="GuestHolds">The guest has not let go, or has not taken it.</exception>
     public void Act(Step step)
     {
         switch (step)
@@ -211,6 +211,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         // was on its way out, and has to be all out before it can be plugged in again. Taken out while the frontend is still at its very
         // first connection, the bus hangs in between for ever (seen in the lab), so that is waited for as well.
         var found = LookUntil(store, plug, static seen => seen.Position != Position.HalfWay, plug.Plugged ? GuestDeadline : SettleDeadline);
+        if (found.Position == Position.HalfWay && IsUntaken(store, plug))
+            throw Untaken(plug);
+        // xl would wait in vain, fail, and leave the function assigned to the guest (seen in the lab).
+        if (plug.Plugged && found.Position == Position.From && IsUntaken(store, plug))
+            throw new HostFailure($"{Untaken(plug).Message}, for what it has already");
         if (plug.Plugged && found.Position == Position.HalfWay)
             ActPlug(plug with { Plugged = false });
         // By domid, not by name: a guest of the same name that was started meanwhile is another one.
@@ -236,12 +241,24 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         var last = LookUntil(store, plug, seen => seen.Position == Position.To || (plug.Plugged && seen.Position == Position.From), GuestDeadline);
         if (last.Position != Position.To)
         {
-            throw plug.Plugged
+            throw plug.Plugged && last.Position == Position.HalfWay && IsUntaken(store, plug) ? Untaken(plug)
+                : plug.Plugged
                 ? new HostFailure($"guest {plug.Guest} did not accept {plug.Address}: {last.Seen}")
                 : new GuestHolds($"guest {plug.Guest} has not let go of {plug.Address} within {GuestDeadline.TotalSeconds:0} s: {last.Seen}");
         }
         CallOff(store, plug.Start.Number);
     }
+
+    /// <summary>
+    /// Whether the guest has never taken up its end of the bus: xen-pcifront is not loaded there. What is plugged in stays so, all complete on
+    /// the host's side, and the guest has it as soon as it loads that module. Taken out before, xl would end with success, the guest would
+    /// have lost its access, and the nodes would offer the function for ever: a guest that loads the module then has a dead function in front
+    /// of it, and its kernel crashes (all seen in the lab). So it can only be waited, for the module or for the guest's end.
+    /// </summary>
+    static bool IsUntaken(Xenstore store, Plug plug) => store.Read($"{FrontendPath(plug.Start.Number)}/state") is "1" or "0";
+
+    static GuestHolds Untaken(Plug plug) =>
+        new($"guest {plug.Guest} has not taken up its PCI bus: nothing drives it there; it needs the module xen-pcifront{(plug.Plugged ? "" : $", or to end before {plug.Address} can be taken back")}");
 
     /// <summary>
     /// Has the agent in the guest unbind the function's driver. A help, and never a condition: an agent that is not there, does not
