@@ -34,6 +34,14 @@ public sealed class Images
         return Path.Combine(Folder, "kvm.cpio");
     }
 
+    /// <summary>libvirt with what it needs, to be laid over those, made where it is missing or out of date.</summary>
+    /// <exception cref="LabException">It cannot be made.</exception>
+    public string Libvirt()
+    {
+        Run(Path.Combine(Checkout, "lab", "libvirt.sh"), progress: null);
+        return Path.Combine(Folder, "libvirt.cpio");
+    }
+
     /// <summary>The root file system that a distribution's initramfs starts.</summary>
     public string Root => Path.Combine(Folder, "root.cpio");
 

@@ -215,6 +215,12 @@ public sealed class LabMachine : IDisposable
             using var kvm = File.OpenRead(images.Kvm());
             kvm.CopyTo(stream);
         }
+        if (machine.HasLibvirt)
+        {
+            Align(stream);
+            using var libvirt = File.OpenRead(images.Libvirt());
+            libvirt.CopyTo(stream);
+        }
         Align(stream);
         var files = machine.Files;
         if (machine.Initramfs is not null)

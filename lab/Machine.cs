@@ -32,6 +32,9 @@ public sealed record Machine
     /// <summary>Whether it can run guests of its own by QEMU (<c>lab-qemu</c>).</summary>
     public bool HasQemu { get; init; }
 
+    /// <summary>Whether libvirt is there to run them (<c>lab-libvirt</c>).</summary>
+    public bool HasLibvirt { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 
@@ -102,6 +105,9 @@ public sealed record Machine
 
     /// <summary>The contract's devices below Linux alone, which runs guests by QEMU.</summary>
     public static Machine Kvm { get; } = ContractLinux with { HasQemu = true, Memory = 1536 };
+
+    /// <summary>The same with libvirt, whose files the start holds in memory.</summary>
+    public static Machine Libvirt { get; } = Kvm with { HasLibvirt = true, Memory = 2304 };
 
     /// <summary>
     /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),

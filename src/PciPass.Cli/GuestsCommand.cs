@@ -29,7 +29,7 @@ static class GuestsCommand
         }
         var table = new TextTable("GUEST", "RUN BY", "TYPE", "STATE", "HAS", "CONFIGURED");
         foreach (var guest in all)
-            table.Add(guest.Name, RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is Guest running ? running.Start.Words : "stopped", Words(guest.Live.Select(each => each.Address)), guest.Files.IsEmpty ? "no file" : Words(guest.Configured));
+            table.Add(guest.Name, RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is Guest running ? running.Start.Words : "stopped", Words(guest.Live.Select(each => each.Address)), guest.Configuration.Length == 0 ? "no file" : Words(guest.Configured));
         table.WriteTo(session.Terminal.Output);
         WriteDifferences(session.Terminal.Output, all);
         return ExitCode.Done;
@@ -42,7 +42,7 @@ static class GuestsCommand
             output.WriteLine(difference);
     }
 
-    internal static string RunBy(GuestOverview guest) => GuestReference.PrefixOf(guest.Running?.Start.Toolstack ?? Toolstack.Xen);
+    internal static string RunBy(GuestOverview guest) => GuestReference.PrefixOf(guest.Toolstack);
 
     static string Words(IEnumerable<PciAddress> functions) => string.Join(' ', functions) is { Length: > 0 } text ? text : "-";
 }

@@ -61,7 +61,11 @@ public sealed record Guest(GuestName Name, GuestStart Start, GuestType Type, boo
 /// <param name="VirtualSlot">Where the guest sees it; null where that is not known, or not yet.</param>
 /// <param name="IsSettled">Whether the guest has it for good: nothing is in the middle of a change.</param>
 /// <param name="Detail">What was seen of it, in words, where it is not settled.</param>
-public sealed record Attachment(PciAddress Address, GuestStart Guest, string? VirtualSlot, bool IsSettled = true, string Detail = "");
+public sealed record Attachment(PciAddress Address, GuestStart Guest, string? VirtualSlot, bool IsSettled = true, string Detail = "")
+{
+    /// <summary>libvirt took it from the host for the guest, and gives it back by itself when the guest lets go (<c>managed='yes'</c>).</summary>
+    public bool IsManaged { get; init; }
+}
 
 /// <summary>A function that a guest's configuration names, whether the guest runs or not.</summary>
 /// <param name="Address">The function.</param>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using PciPass.Core.Formats;
 
 namespace PciPass.Core;
 
@@ -35,7 +36,29 @@ static class GuestFilePlanner
                 problems.Add(new BootProblem($"{file.Path}, {error.Message}", $"change the pci list in {file.Path} by hand; --live leaves the file alone"));
             }
         }
+        foreach (var definition in host.DefinitionsOf(guest))
+        {
+            if (definition.Xml.Problem is string unclear)
+                problems.Add(new BootProblem($"{definition.Source}, {unclear}", "virsh edit changes it by hand; --live leaves it alone"));
+            else
+                Configure(definition, request, steps, problems);
+        }
         return (steps.ToImmutable(), problems.ToImmutable());
+    }
+
+    /// <summary>What pcipass defines libvirt neither takes nor gives back (<c>managed='no'</c>): the journal says whose it was.</summary>
+    static void Configure(GuestDefinition definition, Request request, ImmutableArray<Step>.Builder steps, ImmutableArray<BootProblem>.Builder problems)
+    {
+        foreach (var function in request.Functions)
+        {
+            var there = definition.Xml.HostDevices.FirstOrDefault(device => device.Address == function);
+            if (request.Verb == Verb.Attach && there is null)
+                steps.Add(new Configure(function, definition.Name, null, Core.Configure.Content(DomainXml.Element(function, managed: false))));
+            else if (request.Verb == Verb.Detach && there is { IsInterface: true })
+                problems.Add(new BootProblem($"{definition.Source} gives {function} to it by an <interface type='hostdev'>, with settings of a network card", "virsh edit changes it by hand; --live leaves it alone"));
+            else if (request.Verb == Verb.Detach && there is not null)
+                steps.Add(new Configure(function, definition.Name, Core.Configure.Content(definition.Xml.TextOf(there)), null));
+        }
     }
 
     static string With(GuestFile file, ImmutableArray<PciAddress> functions)

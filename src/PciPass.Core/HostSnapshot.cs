@@ -84,6 +84,9 @@ public sealed record HostSnapshot
     /// <summary>The configuration files of Xen's guests.</summary>
     public ImmutableArray<GuestFile> GuestFiles { get; init; } = [];
 
+    /// <summary>The guests that are defined in libvirt.</summary>
+    public ImmutableArray<GuestDefinition> Definitions { get; init; } = [];
+
     /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
     public DeviceList Devices { get; init; } = DeviceList.Empty;
 
@@ -120,6 +123,19 @@ public sealed record HostSnapshot
     /// <summary>The configuration files of the guest that is meant.</summary>
     public IEnumerable<GuestFile> FilesOf(GuestReference reference) =>
         GuestFiles.Where(file => reference.Toolstack is null or Toolstack.Xen && file.Guest == reference.Name.ToString());
+
+    /// <summary>What libvirt has defined of the guest that is meant: none where one runs that libvirt does not run.</summary>
+    public IEnumerable<GuestDefinition> DefinitionsOf(GuestReference reference) =>
+        Definitions.Where(each => each.Name == reference.Name && reference.Toolstack is null or Toolstack.Libvirt
+            && !Guests.Any(guest => reference.Means(guest) && guest.Start.Toolstack != Toolstack.Libvirt));
+
+    /// <summary>Whether a guest's configuration, of whatever kind, names a function.</summary>
+    public bool IsConfigured(GuestReference reference, PciAddress address) =>
+        FilesOf(reference).Any(file => file.Config.Functions.Contains(address)) || DefinitionsOf(reference).Any(definition => definition.Xml.Functions.Contains(address));
+
+    /// <summary>Whether a guest has a configuration that does not name a function.</summary>
+    public bool LacksConfiguration(GuestReference reference, PciAddress address) =>
+        FilesOf(reference).Any(file => !file.Config.Functions.Contains(address)) || DefinitionsOf(reference).Any(definition => !definition.Xml.Functions.Contains(address));
 
     /// <summary>The driver that holds functions for guests here: pciback in Xen's dom0, else vfio-pci.</summary>
     public DriverName Holder => Hypervisor == Hypervisor.XenDom0 ? DriverName.Pciback : DriverName.VfioPci;

@@ -41,16 +41,19 @@ public static class Planner
                 }
                 break;
             case Verb.Detach:
+                var edits = GuestFilePlanner.Plan(host, request).Steps;
+                // What libvirt took by itself it gives back by itself, and cannot be plugged in again after that: so its definition goes first.
+                steps.AddRange(edits.OfType<Configure>());
                 foreach (var function in Functions(host, request))
                 {
                     if (request.IsNow && host.FindAttachment(function.Address) is Attachment attachment)
                         steps.Add(new Plug(function.Address, request.Guest!.Value.Name, attachment.Guest, Plugged: false));
                 }
-                steps.AddRange(GuestFilePlanner.Plan(host, request).Steps);
+                steps.AddRange(edits.Where(edit => edit is not Configure));
                 // Functions that were hidden before they were attached stay hidden; so do those that the guest keeps, now or at its next start.
                 foreach (var function in Functions(host, request).Where(function => request.IsNow ? request.IsBoot || !IsConfigured(host, request, function) : host.FindAttachment(function.Address) is null))
                 {
-                    if (TakenBy(host, function) is { Guest: not null } taken)
+                    if (TakenBy(host, function) is { Guest: not null } taken && host.FindAttachment(function.Address) is not { IsManaged: true })
                         GiveBack(host, function, taken, steps);
                 }
                 break;
@@ -94,7 +97,7 @@ public static class Planner
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();
 
     static bool IsConfigured(HostSnapshot host, Request request, PciFunction function) =>
-        host.FilesOf(request.Guest!.Value).Any(file => file.Config.Functions.Contains(function.Address));
+        host.IsConfigured(request.Guest!.Value, function.Address);
 
     static bool IsAway(HostSnapshot host, PciFunction function) =>
         host.IsHeld(function) || (function.Driver is null && TakenBy(host, function) is not null);

@@ -70,6 +70,8 @@ public abstract record Step
                     return new SetAssignable(address, to == "yes");
                 case ["slot", _, ("no" or "yes") and var from, "->", ("no" or "yes") and var to] when from != to:
                     return new SetSlot(address, to == "yes");
+                case ["configure", _, var guest, var from, "->", var to] when (from == "-") != (to == "-") && GuestReference.TryParse(guest, out var owner) && owner.Toolstack == Toolstack.Libvirt:
+                    return new Configure(address, owner.Name, Content(from), Content(to));
                 case ["plug", _, "-", "->", var guest]:
                     return Plug(address, guest, plugged: true);
                 case ["plug", _, var guest, "->", "-"]:

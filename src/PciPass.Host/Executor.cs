@@ -210,7 +210,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         for (var number = open.Record.Steps.Length - 1; number >= 0; number--)
         {
             var step = open.Record.Steps[number];
-            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not (EditFile or SaveGuest)))
+            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not (EditFile or SaveGuest or Configure)))
                 continue;
             try
             {

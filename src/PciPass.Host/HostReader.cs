@@ -56,7 +56,7 @@ public static class HostReader
             if (hypervisor == Hypervisor.None && host.Root is null && host.Caller.UserId != 0 && !host.IsRecorded)
                 unread.Add("only root can see which guests of QEMU run and what they have");
             else if (hypervisor == Hypervisor.None && host.Root is null)
-                snapshot = Try(host, () => QemuReader.Read(host, snapshot), "the guests", unread, snapshot);
+                snapshot = Try(host, () => LibvirtReader.Read(host, QemuReader.Read(host, snapshot)), "the guests", unread, snapshot);
         }
         if (host.Root is null)
             snapshot = snapshot with { Hotplugs = ReadHotplugs(host, operations, snapshot) };

@@ -50,7 +50,7 @@ sealed record QemuProcess(GuestName Name, GuestStart Start, string? Socket)
     public QemuMonitor Open(HostSystem host, TimeSpan deadline)
     {
         if (Socket is null)
-            throw new HostFailure(Start.Toolstack == Toolstack.Libvirt ? "libvirt runs it, and speaks to its monitor alone" : "it has no QMP monitor on a Unix socket (-qmp unix:PATH,server=on,wait=off)");
+            throw new HostFailure(Start.Toolstack == Toolstack.Libvirt ? "libvirt started it, and no libvirt listens at /run/libvirt that knows it: a user's own (qemu:///session), or one that does not run" : "it has no QMP monitor on a Unix socket (-qmp unix:PATH,server=on,wait=off)");
         var channel = host.ConnectSocket(Socket) ?? throw new HostFailure($"nothing listens at its monitor {Socket}");
         // The path may have become another's: what it says would then be of another guest.
         if (channel.PeerProcess is int peer && peer != Start.Number)

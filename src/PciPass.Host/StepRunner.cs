@@ -64,7 +64,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         Probe probe => DriverOf(probe.Address) is DriverName driver
             ? new Observation(Position.To, $"driver {driver}")
             : new Observation(Position.From, "no driver"),
-        Plug { Start.Toolstack: not Toolstack.Xen } plug => QemuPlug.Observe(host, plug),
+        Configure configure => LibvirtPlug.Observe(host, configure),
+        Plug { Start.Toolstack: Toolstack.Libvirt } plug => LibvirtPlug.Observe(host, plug),
+        Plug { Start.Toolstack: Toolstack.Qemu } plug => QemuPlug.Observe(host, plug),
         Plug plug => ObservePlug(plug),
         LoadModule module => ObserveModule(module),
         SaveGuest save => ObserveSave(save),
@@ -114,7 +116,13 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
             case Probe probe:
                 Write("/sys/bus/pci/drivers_probe", $"{probe.Address}");
                 break;
-            case Plug { Start.Toolstack: not Toolstack.Xen } plug:
+            case Configure configure:
+                LibvirtPlug.Act(host, configure);
+                break;
+            case Plug { Start.Toolstack: Toolstack.Libvirt } plug:
+                LibvirtPlug.Act(host, plug);
+                break;
+            case Plug { Start.Toolstack: Toolstack.Qemu } plug:
                 QemuPlug.Act(host, plug);
                 break;
             case Plug plug:

@@ -231,6 +231,15 @@ public sealed partial class SimHost
         return this;
     }
 
+    /// <summary>libvirtd runs, with its driver for QEMU, and has these guests defined.</summary>
+    public SimHost WithLibvirt(params ReadOnlySpan<string> guests)
+    {
+        Libvirt = new SimLibvirt(this);
+        foreach (var guest in guests)
+            Libvirt.Define(guest);
+        return this;
+    }
+
     /// <summary>Switches the machine on; done by itself before the first operation.</summary>
     public SimHost Boot()
     {

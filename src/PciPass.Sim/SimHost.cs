@@ -30,7 +30,7 @@ public sealed partial class SimHost : HostSystem
     readonly List<SimFile> held = [];
     TimeSpan bootedAt;
     readonly List<SimXenstoreChannel> channels = [];
-    readonly List<SimQmpChannel> sockets = [];
+    readonly List<ByteChannel> sockets = [];
     readonly List<QemuPlan> qemuPlans = [];
     readonly List<SimQemu> qemus = [];
     readonly List<IReadOnlyList<string>> detached = [];
@@ -75,6 +75,9 @@ public sealed partial class SimHost : HostSystem
 
     public IEnumerable<SimFunction> Functions => Pci.Functions;
     public IReadOnlyList<SimGuest> Guests => guests;
+
+    /// <summary>The libvirtd that runs here; null without one.</summary>
+    public SimLibvirt? Libvirt { get; private set; }
 
     /// <summary>The running QEMUs.</summary>
     public IReadOnlyList<SimQemu> Qemus => qemus;
@@ -171,7 +174,7 @@ public sealed partial class SimHost : HostSystem
             channel.Close();
         channels.Clear();
         foreach (var socket in sockets)
-            socket.Close();
+            socket.Dispose();
         sockets.Clear();
     }
 
@@ -350,6 +353,13 @@ public sealed partial class SimHost : HostSystem
             throw new HostFailure("connect to", path, errno);
         if (!IsRoot)
             throw new HostFailure("connect to", path, Errno.EACCES);
+        if (path == SimLibvirt.Socket && Libvirt is not null)
+        {
+            var connection = new SimLibvirtChannel(this, Libvirt, processNumber);
+            sockets.Add(connection);
+            Libvirt.Connect(connection);
+            return connection;
+        }
         if (qemus.Find(qemu => qemu.Plan.HasMonitor && qemu.Socket == path) is not SimQemu listens)
             return null;
         var channel = new SimQmpChannel(this, listens, processNumber);
@@ -372,7 +382,9 @@ public sealed partial class SimHost : HostSystem
         // A number is not used again before all others.
         var qemu = new SimQemu(this, plan, nextProcess++);
         qemus.Add(qemu);
-        if (plan.HasMonitor && !plan.IsLibvirts)
+        if (plan.IsLibvirts)
+            tree.Put(qemu.ProcessFile, Encoding.UTF8.GetBytes($"{qemu.ProcessId}"));
+        else if (plan.HasMonitor)
             tree.Put(qemu.Socket, []);
         return qemu;
     }
@@ -387,7 +399,22 @@ public sealed partial class SimHost : HostSystem
 
     internal SimDirectory Proc => tree.Root.Make("proc");
 
-    internal void RemoveSocket(string path) => tree.Delete(path);
+    internal void RemoveFile(string path) => tree.Delete(path);
+
+    internal void PutFile(string path, byte[] content) => tree.Put(path, content);
+
+    internal string? ReadFile(string path) => tree.FilesBelow(path[..path.LastIndexOf('/')]).FirstOrDefault(file => file.Path == path).File is SimFile file ? Encoding.UTF8.GetString(file.Content) : null;
+
+    internal IEnumerable<string> FilesIn(string path) => tree.FilesBelow(path).Select(file => file.Path[(path.Length + 1)..]);
+
+    /// <summary>What libvirt does for a guest that it manages functions of: to vfio-pci, or back to whatever driver takes it.</summary>
+    internal void Rebind(SimFunction function, string? driver)
+    {
+        KernelWrite($"/sys/bus/pci/devices/{function.Address}/driver_override", driver ?? "\n");
+        if (function.Driver is string before)
+            KernelWrite($"/sys/bus/pci/drivers/{before}/unbind", $"{function.Address}");
+        KernelWrite("/sys/bus/pci/drivers_probe", $"{function.Address}");
+    }
 
     /// <summary>Starts a configured guest, as <c>xl create</c> does, and waits until its functions are connected.</summary>
     public SimGuest StartGuest(string name)

@@ -22,10 +22,14 @@ public sealed class SimQemu
     internal sealed record Device(string Id, PciAddress Address, string Port)
     {
         public bool IsLeaving { get; set; }
+
+        /// <summary>libvirt gives it back to its driver when it goes.</summary>
+        public bool IsManaged { get; init; }
     }
 
     internal QemuPlan Plan { get; }
     internal string Socket => $"/run/qemu/{Plan.Name}.qmp";
+    internal string ProcessFile => $"/run/libvirt/qemu/{Plan.Name}.pid";
     internal bool HasEnded { get; private set; }
     ulong Began { get; }
 
@@ -39,6 +43,8 @@ public sealed class SimQemu
     public void PlugByHand(string address) => Add("by-hand", PciAddress.Parse(address), $"port{FirstFree}");
 
     int FirstFree => Enumerable.Range(1, Plan.Ports).First(port => devices.All(device => device.Port != $"port{port}"));
+
+    internal string? FreePort => Enumerable.Range(1, Plan.Ports).Select(port => $"port{port}").FirstOrDefault(port => devices.All(device => device.Port != port));
 
     /// <summary>The guest restarts inside: what it was asked for happens then.</summary>
     public void Reset()
@@ -54,7 +60,7 @@ public sealed class SimQemu
         foreach (var channel in channels.ToList())
             channel.Close();
         host.Proc.Remove($"{ProcessId}");
-        host.RemoveSocket(Socket);
+        host.RemoveFile(Plan.IsLibvirts ? ProcessFile : Socket);
     }
 
     internal void Connect(SimQmpChannel channel)
@@ -75,7 +81,7 @@ public sealed class SimQemu
     internal IReadOnlyList<Device> Devices => devices;
 
     /// <returns>QEMU's refusal, or null (hw/vfio/pci.c and common.c).</returns>
-    internal string? Add(string id, PciAddress address, string port)
+    internal string? Add(string id, PciAddress address, string port, bool managed = false)
     {
         if (devices.Any(device => device.Id == id))
             return $"Duplicate device ID '{id}'";
@@ -93,7 +99,7 @@ public sealed class SimQemu
             return $"vfio {address}: group {group} is not viable";
         if (host.Qemus.Any(other => other != this && other.Devices.Any(device => host.Find(device.Address)?.IommuGroup == group)))
             return $"vfio {address}: failed to open /dev/vfio/{group}: Device or resource busy";
-        devices.Add(new Device(id, address, port));
+        devices.Add(new Device(id, address, port) { IsManaged = managed });
         Show();
         return null;
     }
@@ -127,12 +133,16 @@ public sealed class SimQemu
         if (!devices.Remove(device))
             return;
         Show();
+        if (device.IsManaged && host.Find(device.Address) is SimFunction function)
+            host.Rebind(function, null);
         Tell("DEVICE_DELETED", device);
     }
 
     void Tell(string what, Device device)
     {
-        if (channels.Count > 0)
+        if (Plan.IsLibvirts)
+            host.Libvirt?.Tell(Plan.Name, what == "DEVICE_DELETED" ? 333 : 367, device.Id);
+        else if (channels.Count > 0)
             channels[0].Tell($"{{\"timestamp\": {{\"seconds\": 1, \"microseconds\": 0}}, \"event\": \"{what}\", \"data\": {{\"device\": \"{device.Id}\", \"path\": \"/machine/peripheral/{device.Id}\"}}}}");
     }
 

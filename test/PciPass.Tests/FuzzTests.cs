@@ -119,6 +119,14 @@ public partial class FuzzTests
             using var monitor = new QemuMonitor(qmp);
             return (monitor.Functions(), monitor.FreePorts());
         })),
+        ("libvirt", [LibvirtSeed()], bytes => Own(() =>
+        {
+            using var libvirt = new Libvirt(new LibvirtClient(new Replay(bytes), TimeProvider.System, TimeSpan.FromSeconds(5), "qemu:///system"));
+            if (libvirt.RunningDomains() is not [var guest, ..] || libvirt.ReadLive(guest) is not { HostDevices: [var device, ..] } xml)
+                return null;
+            libvirt.Detach(guest, xml.TextOf(device), device, TimeSpan.FromSeconds(5));
+            return libvirt.Find("web1");
+        })),
         ("xenstore", [XenstoreSeed()], bytes => Own(() =>
         {
             using var store = new Xenstore(new Replay(bytes), TimeProvider.System);
@@ -225,6 +233,33 @@ public partial class FuzzTests
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x100), 0x14010001);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x140), 0x00010003);
         return Encoding.Latin1.GetString(bytes);
+    }
+
+    /// <summary>What libvirt says while a function is taken from a guest, with a question whether this end lives, an event of another device, and a refusal.</summary>
+    static string LibvirtSeed()
+    {
+        var serial = 0;
+        List<byte> all = [];
+        void Say(int program, int procedure, int type, int status, XdrWriter payload) =>
+            all.AddRange(new XdrWriter().Number(28 + payload.ToArray().Length).Number(program).Number(1).Number(procedure).Number(type).Number(type == 1 ? ++serial : 0).Number(status).Opaque(payload.ToArray()).ToArray());
+        void Answer(int procedure, XdrWriter payload) => Say(0x20008086, procedure, 1, 0, payload);
+        XdrWriter Guest(XdrWriter to) => to.Text("web1").Opaque(new byte[16]).Number(1);
+        void Removed(string alias) => Say(0x20008086, 333, 2, 0, Guest(new XdrWriter().Number(0)).Text(alias));
+        string Xml(string devices) => $"<domain><name>web1</name><devices>{devices}</devices></domain>";
+        var with = Xml(DomainXml.Element(PciAddress.Parse("09:00.0"), managed: false).Replace("</source>", "</source><alias name='hostdev0'/>", StringComparison.Ordinal));
+        Answer(66, new XdrWriter().Number(1).Number(0));
+        Say(0x6b656570, 1, 2, 0, new XdrWriter());
+        Answer(1, new XdrWriter());
+        Answer(273, Guest(new XdrWriter().Number(1)).Number(1));
+        Answer(14, new XdrWriter().Text(with));
+        Answer(316, new XdrWriter().Number(0));
+        Answer(316, new XdrWriter().Number(1));
+        Removed("hostdev1");
+        Answer(161, new XdrWriter());
+        Answer(14, new XdrWriter().Text(with));
+        Removed("hostdev0");
+        Say(0x20008086, 23, 1, 1, new XdrWriter().Number(42).Number(10).OptionalText("Domain not found").Number(2).Number(0).OptionalText(null).OptionalText(null).OptionalText(null).Number(0).Number(0).Number(0));
+        return Encoding.Latin1.GetString([.. all]);
     }
 
     static string XenstoreSeed()

@@ -22,7 +22,7 @@ public sealed class KvmMachine() : LabHost(Machine.Kvm, "test-kvm"), ICollection
                 startedOn = Booted;
                 // A monitor at two pipes, beside the one at a socket, which no line leads to from here.
                 startedOn.Run("mkfifo /run/lab/monitor.in /run/lab/monitor.out && lab-qemu contract1 -S -chardev pipe,id=lab,path=/run/lab/monitor -mon chardev=lab,mode=control").Ok();
-                held = new HeldGuest(new LabSystem(startedOn), new QmpClient(new Pipes(startedOn, "/run/lab/monitor"), TimeProvider.System, TimeSpan.FromSeconds(60)),
+                held = new HeldGuest(new LabSystem(startedOn), new QmpClient(new LabPipes(startedOn, "/run/lab/monitor"), TimeProvider.System, TimeSpan.FromSeconds(60)),
                     int.Parse(startedOn.Run("cat /run/lab/qemu-contract1.pid").Ok().Stdout, CultureInfo.InvariantCulture));
             }
             return held;
@@ -34,19 +34,4 @@ public sealed class KvmMachine() : LabHost(Machine.Kvm, "test-kvm"), ICollection
     /// <param name="Monitor">A connection to its monitor.</param>
     /// <param name="ProcessId">Its process there.</param>
     public sealed record HeldGuest(HostSystem Host, QmpClient Monitor, int ProcessId);
-
-    sealed class Pipes(LabMachine machine, string path) : ByteChannel
-    {
-        public override int Read(Span<byte> buffer, TimeSpan deadline)
-        {
-            // One read(2) of what is there; the pipe is opened for both ways, so that this waits for QEMU and for nothing else.
-            var result = machine.Run($"timeout {Math.Ceiling(deadline.TotalSeconds)} dd bs={buffer.Length} count=1 status=none <>{path}.out");
-            if (result.Output.Length == 0)
-                throw new DeadlinePassed($"read {path}.out", deadline);
-            result.Output.Span.CopyTo(buffer);
-            return result.Output.Length;
-        }
-
-        public override void Write(ReadOnlySpan<byte> bytes) => machine.Run($"echo {Convert.ToBase64String(bytes)} | base64 -d >{path}.in").Ok();
-    }
 }

@@ -59,8 +59,31 @@ public sealed class DomainXml
 
     public ImmutableArray<XmlHostDevice> HostDevices { get; private set; } = [];
 
+    /// <summary>
+    /// The buses that take one more function each while the guest runs: empty root ports and switch ports, by their numbers in the XML, and the
+    /// root bus of the old PC (i440fx), once for each free slot. Null where it names no bus at all, as a definition before libvirt has filled it.
+    /// </summary>
+    public ImmutableArray<string>? FreePorts { get; private set; }
+
     /// <summary>The functions that it gives to its guest.</summary>
     public IEnumerable<PciAddress> Functions => HostDevices.Select(device => device.Address);
+
+    /// <summary>An element of this text as it stands there.</summary>
+    public string TextOf(XmlHostDevice device) => text[device.Start..device.End];
+
+    /// <summary>The element that gives a guest a function, as libvirt writes it.</summary>
+    /// <param name="address">The function.</param>
+    /// <param name="managed">Whether libvirt is to take it from the host at each start, and to give it back.</param>
+    public static string Element(PciAddress address, bool managed) => string.Concat(Lines(address, managed, "  ").Select(line => line.Trim()));
+
+    static string[] Lines(PciAddress address, bool managed, string unit) =>
+    [
+        $"<hostdev mode='subsystem' type='pci' managed='{(managed ? "yes" : "no")}'>",
+        $"{unit}<source>",
+        $"{unit}{unit}<address domain='0x{address.Segment:x4}' bus='0x{address.Bus:x2}' slot='0x{address.Device:x2}' function='0x{address.Function:x1}'/>",
+        $"{unit}</source>",
+        "</hostdev>",
+    ];
 
     /// <summary>The text with a function more, behind the others, as libvirt writes it.</summary>
     /// <param name="address">The function.</param>
@@ -74,14 +97,7 @@ public sealed class DomainXml
         var outer = IndentationOf(start);
         var indentation = firstChild is int child ? IndentationOf(child) : outer is null ? null : outer + "  ";
         var unit = indentation is not null && outer is not null && indentation.Length > outer.Length && indentation.StartsWith(outer, StringComparison.Ordinal) ? indentation[outer.Length..] : "  ";
-        string[] lines =
-        [
-            $"<hostdev mode='subsystem' type='pci' managed='{(managed ? "yes" : "no")}'>",
-            $"{unit}<source>",
-            $"{unit}{unit}<address domain='0x{address.Segment:x4}' bus='0x{address.Bus:x2}' slot='0x{address.Device:x2}' function='0x{address.Function:x1}'/>",
-            $"{unit}</source>",
-            "</hostdev>",
-        ];
+        var lines = Lines(address, managed, unit);
         var end = text.IndexOf('\n') is var newline && newline > 0 && text[newline - 1] == '\r' ? "\r\n" : "\n";
         var element = string.Concat(lines.Select(line => indentation is null ? line.Trim() : $"{indentation}{line}{end}")).Replace('\'', quote);
         string after;
@@ -156,7 +172,9 @@ public sealed class DomainXml
         var lines = (IXmlLineInfo)reader;
         var found = ImmutableArray.CreateBuilder<XmlHostDevice>();
         List<string> path = [];
-        (string Element, int Start, bool Managed, PciAddress? Address)? device = null;
+        List<(int Index, string? Model)> controllers = [];
+        HashSet<(int Bus, int Slot)> used = [];
+        Device? device = null;
         while (reader.Read())
         {
             var at = lineStarts[lines.LineNumber - 1] + lines.LinePosition - 1 + (lines.LineNumber == 1 ? skipped : 0);
@@ -184,11 +202,30 @@ public sealed class DomainXml
                     {
                         firstChild ??= at - 1;
                         if (name == "hostdev" && reader.GetAttribute("type") == "pci" && reader.GetAttribute("mode") is null or "subsystem" || (name == "interface" && reader.GetAttribute("type") == "hostdev"))
-                            device = (name, at - 1, reader.GetAttribute("managed") == "yes", null);
+                            device = new Device(name, at - 1, reader.GetAttribute("managed") == "yes");
+                        if (name == "controller" && reader.GetAttribute("type") == "pci" && int.TryParse(reader.GetAttribute("index"), NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+                            controllers.Add((index, reader.GetAttribute("model")));
                     }
-                    else if (device is (var element, var start, var managed, null) && here == $"domain/devices/{element}/source/address")
+                    else if (path.Count == 4 && path[1] == "devices" && name == "address" && reader.GetAttribute("type") == "pci")
                     {
-                        device = (element, start, managed, Address(reader, lines.LineNumber));
+                        try
+                        {
+                            var slot = Address(reader, lines.LineNumber);
+                            used.Add((slot.Bus, slot.Device));
+                            device?.Slot = slot;
+                        }
+                        catch (FormatException)
+                        {
+                            // The guest's own side: what is meant is libvirt's to say.
+                        }
+                    }
+                    else if (path.Count == 4 && device is not null && name == "alias")
+                    {
+                        device.Alias = reader.GetAttribute("name");
+                    }
+                    else if (device is { Address: null } && here == $"domain/devices/{device.Element}/source/address")
+                    {
+                        device.Address = Address(reader, lines.LineNumber);
                     }
                     if (isEmpty)
                         Close(path, TagEnd(at), ref device, found);
@@ -207,15 +244,40 @@ public sealed class DomainXml
             }
         }
         HostDevices = found.ToImmutable();
+        if (controllers.Count > 0)
+            FreePorts = [.. Free(controllers, used)];
     }
 
-    void Close(List<string> path, int end, ref (string Element, int Start, bool Managed, PciAddress? Address)? device, ImmutableArray<XmlHostDevice>.Builder found)
+    static IEnumerable<string> Free(List<(int Index, string? Model)> controllers, HashSet<(int Bus, int Slot)> used)
     {
-        if (path.Count == 3 && device is var (element, start, managed, address))
+        foreach (var (index, model) in controllers.OrderBy(controller => controller.Index))
         {
-            if (address is PciAddress function)
+            if (model is "pcie-root-port" or "pcie-switch-downstream-port" && !used.Any(place => place.Bus == index))
+                yield return $"bus {index}";
+            // Slot 0 is the host bridge, whom nothing in the XML names.
+            for (var slot = 1; model == "pci-root" && slot < 32; slot++)
             {
-                found.Add(new XmlHostDevice(function, managed, element == "interface", start, end));
+                if (!used.Contains((index, slot)))
+                    yield return $"bus {index}";
+            }
+        }
+    }
+
+    /// <summary>A function's element that is being read.</summary>
+    sealed record Device(string Element, int Start, bool Managed)
+    {
+        public PciAddress? Address { get; set; }
+        public PciAddress? Slot { get; set; }
+        public string? Alias { get; set; }
+    }
+
+    void Close(List<string> path, int end, ref Device? device, ImmutableArray<XmlHostDevice>.Builder found)
+    {
+        if (path.Count == 3 && device is not null)
+        {
+            if (device.Address is PciAddress function)
+            {
+                found.Add(new XmlHostDevice(function, device.Managed, device.Element == "interface", device.Start, end) { Alias = device.Alias, Slot = device.Slot });
                 lastHostDevice = end;
             }
             device = null;

@@ -19,7 +19,7 @@ public sealed class AttachedElsewhere : Rule
                 continue;
             var owner = host.FindGuest(attachment.Guest)!;
             // It has it now: its file is what is left to be changed.
-            if (request is { Verb: Verb.Attach, IsBoot: true, Guest: GuestReference same } && same.Means(owner) && host.FilesOf(same).Any(file => !file.Config.Functions.Contains(function.Address)))
+            if (request is { Verb: Verb.Attach, IsBoot: true, Guest: GuestReference same } && same.Means(owner) && host.LacksConfiguration(same, function.Address))
                 continue;
             var slot = attachment.VirtualSlot is null ? "" : $", where it is {attachment.VirtualSlot}";
             var why = $"{owner.Words} has it{slot}";

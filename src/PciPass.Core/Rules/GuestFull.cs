@@ -20,7 +20,7 @@ public sealed class GuestFull : Rule
         {
             if (ports.Length < request.Functions.Length)
                 yield return Refuse(name, $"guest {name} cannot have {request.Functions.Length} more", ports.IsEmpty ? "none of its ports is free" : $"of its ports only {string.Join(", ", ports)} {(ports.Length == 1 ? "is" : "are")} free",
-                    "take some away first (pcipass status     shows them), or start the guest with more ports: -device pcie-root-port,id=port1,chassis=1");
+                    $"take some away first (pcipass status     shows them), or start the guest with more ports: {(guest.Start.Toolstack == Toolstack.Libvirt ? "<controller type='pci' model='pcie-root-port'/> in its definition" : "-device pcie-root-port,id=port1,chassis=1")}");
             yield break;
         }
         if (guest.Start.Toolstack != Toolstack.Xen)

@@ -5,7 +5,7 @@ public sealed class GuestUnknown : Rule
 {
     public override string Code => "guest-unknown";
     public override string Meaning => "No guest of this name is running.";
-    public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name.";
+    public override string Source => "xenstore: /local/domain/DOMID/name; the command lines of running QEMUs, -name; libvirt's list of guests.";
     public override string Remedy => "Start the guest.";
     public override Weights Weights => Weights.Refuse;
 
@@ -17,12 +17,13 @@ public sealed class GuestUnknown : Rule
         if (request.Verb == Verb.Detach && host.Taken.Any(taken => name.Agrees(taken.Guest) && request.Functions.Contains(taken.Address)))
             yield break;
         // One that does not run has a file that can be changed.
-        if (request.IsBoot && host.FilesOf(name).Any())
+        if (request.IsBoot && (host.FilesOf(name).Any() || host.DefinitionsOf(name).Any()))
             yield break;
         var file = host.FilesOf(name).FirstOrDefault()?.Path ?? host.Claims.FirstOrDefault(claim => claim.Guest == name.Name.ToString())?.Source;
         var running = host.Guests.Length == 0 ? "no guest is running" : $"running are {string.Join(", ", host.Guests.Select(guest => guest.Name))}";
         yield return Refuse(name, $"guest {name} is not running", running,
-            host.Hypervisor != Hypervisor.XenDom0 ? "start it, with -name and a monitor (-qmp unix:PATH,server=on,wait=off), then again"
+            host.DefinitionsOf(name).Any() ? $"virsh start {name.Name}, then again; without --live its definition is changed"
+                : host.Hypervisor != Hypervisor.XenDom0 ? "start it, with -name and a monitor (-qmp unix:PATH,server=on,wait=off), then again"
                 : file is null ? "start it with xl create and its configuration file, then again" : $"xl create {file}, then again");
     }
 }

@@ -16,14 +16,14 @@ public sealed class NotAttached : Rule
         foreach (var function in Named(host, request))
         {
             var owner = host.FindAttachment(function.Address) is Attachment attachment ? host.FindGuest(attachment.Guest) : null;
-            var isConfigured = host.FilesOf(name).Any(file => file.Config.Functions.Contains(function.Address));
+            var isConfigured = host.IsConfigured(name, function.Address);
             if (request.IsNow && owner is not null && name.Means(owner))
                 continue;
             if (request.IsBoot && isConfigured)
                 continue;
             if (!request.IsNow)
             {
-                yield return Refuse(function.Address, Cannot(function, request), $"no configuration file of guest {name} names it", "pcipass guests     shows who has what, and who is to have it");
+                yield return Refuse(function.Address, Cannot(function, request), $"no configuration of guest {name} names it", "pcipass guests     shows who has what, and who is to have it");
                 continue;
             }
             if (owner is not null)

@@ -11,11 +11,18 @@ public sealed class UnclearGuestFile : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { IsBoot: true, Verb: Verb.Attach or Verb.Detach, Guest: GuestReference name } || host.Hypervisor != Hypervisor.XenDom0)
+        if (request is not { IsBoot: true, Verb: Verb.Attach or Verb.Detach, Guest: GuestReference name })
             yield break;
         var what = $"the configuration of guest {name} cannot be changed";
         foreach (var problem in GuestFilePlanner.Plan(host, request).Problems)
             yield return Refuse(name, what, problem.Why, problem.Remedy);
+        if (request.Verb == Verb.Attach && host.DefinitionsOf(name).FirstOrDefault() is GuestDefinition definition)
+        {
+            foreach (var function in Named(host, request).Where(function => host.Devices.Find(function.Address) is null))
+                yield return NotForLong(host, name, function, definition.Source);
+        }
+        if (host.Hypervisor != Hypervisor.XenDom0)
+            yield break;
         var files = host.FilesOf(name).ToArray();
         if (files.Length == 0 && !request.IsNow)
             yield return Refuse(name, what, "no file in /etc/xen or /etc/xen/auto is its configuration", "--guest-file FILE names one elsewhere");
@@ -26,10 +33,13 @@ public sealed class UnclearGuestFile : Rule
             if (file.Config.XlProblem is Formats.ConfigProblem problem)
                 yield return Warn(name, $"xl will not read {file.Path}", $"{problem}; xm took all of Python", "mend that line");
             foreach (var function in Named(host, request).Where(function => host.Devices.Find(function.Address) is null))
-            {
-                var (until, why, remedy) = ($"{function.Address} is hidden until the host's next start", $"{file.Path} names it for longer than that", $"pcipass hide --boot {function.Address}     hides it from every start on");
-                yield return host.FindGuest(name) is null ? Warn(function.Address, until, why, remedy) : Note(function.Address, until, why, remedy);
-            }
+                yield return NotForLong(host, name, function, file.Path);
         }
+    }
+
+    Finding NotForLong(HostSnapshot host, GuestReference guest, PciFunction function, string source)
+    {
+        var (until, why, remedy) = ($"{function.Address} is hidden until the host's next start", $"{source} names it for longer than that", $"pcipass hide --boot {function.Address}     hides it from every start on");
+        return host.FindGuest(guest) is null ? Warn(function.Address, until, why, remedy) : Note(function.Address, until, why, remedy);
     }
 }

@@ -1,0 +1,151 @@
+using System.Collections.Immutable;
+using PciPass.Core.Formats;
+
+namespace PciPass.Host;
+
+/// <summary>What pcipass asks libvirt's QEMU driver, and tells it (the calls of libvirt-domain.h, by their numbers in remote_protocol.x).</summary>
+sealed class Libvirt(LibvirtClient client) : IDisposable
+{
+    const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
+    const int RemovedEvent = 15, RemovalFailedEvent = 22;
+    const int Running = 1, Persistent = 4;
+    const int AsDefined = 2;
+    const int Live = 1, Config = 2;
+    const int NoDomain = 42, DeviceMissing = 99;
+    const int UuidBytes = 16, MostDomains = 16384;
+
+    /// <summary>Each driver's own daemon, or one for all of them (libvirtd(8), virtqemud(8)).</summary>
+    static readonly string[] Sockets = ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"];
+
+    const string Uri = "qemu:///system";
+
+    /// <summary>Before it answers, QEMU has pinned and mapped all of the guest's memory for the function: minutes where that is much.</summary>
+    static readonly TimeSpan AttachDeadline = TimeSpan.FromMinutes(5);
+
+    /// <summary>Connects.</summary>
+    /// <returns>Null where no libvirt listens that runs guests by QEMU.</returns>
+    /// <exception cref="HostFailure">One listens, and does not talk.</exception>
+    public static Libvirt? Connect(HostSystem host, TimeSpan deadline)
+    {
+        foreach (var path in Sockets)
+        {
+            if (host.ConnectSocket(path) is not ByteChannel channel)
+                continue;
+            try
+            {
+                return new Libvirt(new LibvirtClient(channel, host.Clock, deadline, Uri));
+            }
+            catch (DeadlinePassed)
+            {
+                throw new HostFailure($"libvirt at {path} does not answer within {deadline.TotalSeconds:0} s");
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The guests that run.</summary>
+    public ImmutableArray<LibvirtDomain> RunningDomains() => List(Running);
+
+    /// <summary>The guests that are defined, whether they run or not.</summary>
+    public ImmutableArray<LibvirtDomain> DefinedDomains() => List(Persistent);
+
+    /// <summary>The guest of this name; null when there is none.</summary>
+    public LibvirtDomain? Find(string name)
+    {
+        try
+        {
+            return client.Ask($"look for guest {name}", LookUpByName, new XdrWriter().Text(name), Domain);
+        }
+        catch (LibvirtRefusal refusal) when (refusal.Code == NoDomain)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What a running guest has.</summary>
+    public DomainXml ReadLive(LibvirtDomain domain) => ReadXml(domain, 0);
+
+    /// <summary>What a guest will have at its next start.</summary>
+    public DomainXml ReadDefinition(LibvirtDomain domain) => ReadXml(domain, AsDefined);
+
+    /// <summary>Gives a running guest a function.</summary>
+    public void Attach(LibvirtDomain domain, string element) => Change("give", AttachDevice, domain, element, Live, AttachDeadline);
+
+    /// <summary>Writes a function into a guest's definition.</summary>
+    public void Define(LibvirtDomain domain, string element) => Change("define", AttachDevice, domain, element, Config);
+
+    /// <summary>Takes a function out of a guest's definition.</summary>
+    public void Undefine(LibvirtDomain domain, string element) => Change("take", DetachDevice, domain, element, Config);
+
+    /// <summary>Asks a running guest to let go of a function, and waits until it has.</summary>
+    /// <exception cref="GuestHolds">It has not, in this time.</exception>
+    /// <exception cref="HostFailure">It will not, and libvirt said so.</exception>
+    public void Detach(LibvirtDomain domain, string element, XmlHostDevice device, TimeSpan deadline)
+    {
+        // Before the question: the answer may be there before libvirt's own.
+        Register(domain, RemovedEvent);
+        Register(domain, RemovalFailedEvent);
+        try
+        {
+            // libvirt waits five seconds for the guest before it answers, and QEMU may be at work before.
+            Change("take", DetachDevice, domain, element, Live, deadline);
+        }
+        catch (LibvirtRefusal refusal) when (refusal.Code == DeviceMissing)
+        {
+            return;
+        }
+        catch (LibvirtRefusal refusal) when (refusal.Words.Contains("already in the process of unplug", StringComparison.Ordinal))
+        {
+            // Asked before; the answer is still to come.
+        }
+        if (IsOut())
+            return;
+        try
+        {
+            var happened = client.WaitFor(happened => happened.Procedure is DeviceRemoved or DeviceRemovalFailed && AliasOf(happened) == device.Alias, deadline);
+            if (happened.Procedure == DeviceRemovalFailed)
+                throw new HostFailure("the guest refused to let go of it");
+        }
+        catch (DeadlinePassed)
+        {
+            if (!IsOut())
+                throw new GuestHolds($"the guest has not let go of {device.Address} within {deadline.TotalSeconds:0} s");
+        }
+
+        bool IsOut() => !ReadLive(domain).Functions.Contains(device.Address);
+    }
+
+    public void Dispose() => client.Dispose();
+
+    ImmutableArray<LibvirtDomain> List(int which) => client.Ask("list its guests", ListAll, new XdrWriter().Number(1).Number(which), static answer =>
+    {
+        var domains = ImmutableArray.CreateBuilder<LibvirtDomain>();
+        for (var left = answer.Count(MostDomains); left > 0; left--)
+            domains.Add(Domain(ref answer));
+        return domains.ToImmutable();
+    });
+
+    DomainXml ReadXml(LibvirtDomain domain, int flags) =>
+        client.Ask($"describe guest {domain.Name}", GetXml, Named(domain).Number(flags), static answer => DomainXml.Parse(answer.Text(LibvirtClient.MostText)));
+
+    void Change(string what, int procedure, LibvirtDomain domain, string element, int half, TimeSpan? limit = null) =>
+        client.Do($"{what} a function of guest {domain.Name}", procedure, Named(domain).Text(element).Number(half), limit);
+
+    void Register(LibvirtDomain domain, int what) =>
+        client.Do($"tell of guest {domain.Name}", RegisterCallback, new XdrWriter().Number(what).Number(1).Opaque(Named(domain).ToArray()));
+
+    static XdrWriter Named(LibvirtDomain domain) => new XdrWriter().Text(domain.Name).Opaque(domain.Uuid).Number(domain.Id);
+
+    static LibvirtDomain Domain(XdrReader answer) => Domain(ref answer);
+
+    static LibvirtDomain Domain(ref XdrReader answer) => new(answer.Text(LibvirtClient.MostText), answer.Opaque(UuidBytes).ToArray(), answer.Number());
+
+    /// <summary>Which callback, which guest, and then the device's name.</summary>
+    static string AliasOf(LibvirtEvent happened)
+    {
+        var message = new XdrReader(happened.Payload);
+        _ = message.Number();
+        _ = Domain(ref message);
+        return message.Text(LibvirtClient.MostText);
+    }
+}

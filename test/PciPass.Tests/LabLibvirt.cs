@@ -1,0 +1,80 @@
+using Xunit;
+using Xunit.Abstractions;
+
+namespace PciPass.Tests;
+
+/// <summary>Linux without Xen, where libvirt runs guests by QEMU: what pcipass does virsh shows, and what virsh does pcipass sees.</summary>
+[Collection(nameof(LibvirtMachine))]
+[Trait("Category", "Nightly")]
+public sealed class LabLibvirt(LibvirtMachine host, ITestOutputHelper output) : LabTest(host)
+{
+    const string Source = "<address domain='0x0000' bus='0x09' slot='0x00' function='0x0'/>";
+
+    [Fact]
+    public void A_stopped_guest_is_given_a_card_by_its_definition_and_virsh_shows_it()
+    {
+        Host.Run("pcipass guests | tr -s ' '").Exits(0).Says("web1 libvirt hvm stopped - -");
+        Host.Pcipass("attach 09:00.0 web1").Exits(0);
+        Host.Run("virsh dumpxml --inactive web1").Exits(0).Says("<hostdev mode='subsystem' type='pci' managed='no'>", Source);
+        Host.Run("virsh nodedev-dumpxml pci_0000_09_00_0").Exits(0).Says("<name>vfio-pci</name>");
+        Host.Run("pcipass guests | tr -s ' '").Exits(0).Says($"web1 libvirt hvm stopped - {Card}");
+        Host.Pcipass("detach pci_0000_09_00_0 web1").Exits(0).Says($"the host has {Card}, with driver e1000e");
+        Host.Run("! virsh dumpxml --inactive web1 | grep hostdev").Exits(0);
+    }
+
+    [Fact]
+    public void What_virsh_defined_is_seen_and_taken_out_whole()
+    {
+        Host.Run($"echo \"<hostdev mode='subsystem' type='pci' managed='yes'><source>{Source}</source></hostdev>\" >/tmp/managed.xml && virsh attach-device web1 /tmp/managed.xml --config").Exits(0);
+        Host.Run("pcipass guests | tr -s ' '").Exits(0).Says($"web1 libvirt hvm stopped - {Card}");
+        Host.Pcipass("detach 09:00.0 web1 --config").Exits(0);
+        Host.Run("! virsh dumpxml --inactive web1 | grep hostdev").Exits(0);
+        Assert.Equal("e1000e", Host.DriverOf(Card));
+    }
+
+    /// <summary>Minutes: the guest's kernel boots in emulation on an emulated machine.</summary>
+    [Fact]
+    public void A_booted_guest_gets_a_card_by_either_tool_uses_it_and_lets_go_by_either()
+    {
+        Host.Run("virsh start web1").Exits(0);
+        try
+        {
+            output.WriteLine($"booted in {Host.RunIn("web1", "show-pci", TimeSpan.FromMinutes(20)).Exits(0).Seconds:0} s");
+
+            var attach = Host.Pcipass("attach 09:00.0 web1").Exits(0);
+            attach.Says($"web1 has {Card}");
+            output.WriteLine($"attached in {attach.Seconds:0.0} s\n{attach.Stdout}");
+            foreach (var half in (string[])["", "--inactive"])
+                Host.Run($"virsh dumpxml {half} web1").Exits(0).Says("<hostdev mode='subsystem' type='pci' managed='no'>", Source);
+            Host.RunIn("web1", "until [ -e /sys/class/net/eth0 ]; do sleep 1; done; net-check eth0", TimeSpan.FromMinutes(5)).Exits(0).Says("3 packets received");
+
+            var detach = Host.Pcipass("detach 09:00.0 web1").Exits(0);
+            detach.Says($"the host has {Card}, with driver e1000e");
+            output.WriteLine($"detached in {detach.Seconds:0.0} s\n{detach.Stdout}");
+            foreach (var half in (string[])["", "--inactive"])
+                Host.Run($"! virsh dumpxml {half} web1 | grep hostdev").Exits(0);
+            Host.RunIn("web1", "[ ! -e /sys/class/net/eth0 ]", TimeSpan.FromMinutes(2)).Exits(0);
+            Host.Run("net-check $(ls /sys/bus/pci/devices/0000:09:00.0/net)").Exits(0);
+
+            // virsh gives, pcipass takes: what libvirt manages it has given back.
+            Host.Run($"echo \"<hostdev mode='subsystem' type='pci' managed='yes'><source>{Source}</source></hostdev>\" >/tmp/managed.xml && virsh attach-device web1 /tmp/managed.xml --live").Exits(0);
+            Host.Pcipass("status").Exits(0).Says("attached  web1", "libvirt's definition of web1 does not name it");
+            Host.Pcipass("unhide 09:00.0").Exits(1).Says("[still-attached]");
+            Host.RunIn("web1", "until [ -e /sys/class/net/eth0 ]; do sleep 1; done", TimeSpan.FromMinutes(5)).Exits(0);
+            Host.Pcipass("detach 09:00.0 web1").Exits(0);
+            Assert.Equal("e1000e", Host.DriverOf(Card));
+
+            // pcipass gives, virsh takes: the card stays hidden until pcipass gives it back.
+            Host.Pcipass("attach 09:00.0 web1 --live").Exits(0);
+            Host.RunIn("web1", "until [ -e /sys/class/net/eth0 ]; do sleep 1; done", TimeSpan.FromMinutes(5)).Exits(0);
+            Host.Run("virsh detach-device web1 /tmp/managed.xml --live; until ! virsh dumpxml web1 | grep -q hostdev; do sleep 1; done").Exits(0);
+            Host.Run("pcipass status | tr -s ' '").Exits(0).Says($"{Card} hidden");
+            Host.Pcipass("detach 09:00.0 web1").Exits(0);
+            Assert.Equal("e1000e", Host.DriverOf(Card));
+        }
+        finally
+        {
+            Host.Run("virsh destroy web1; rm -f /run/lab/guest-*.ready").Exits(0);
+        }
+    }
+}

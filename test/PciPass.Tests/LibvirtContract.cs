@@ -1,0 +1,111 @@
+using PciPass.Core;
+using PciPass.Core.Formats;
+using PciPass.Host;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>
+/// What libvirt really does when it is told over its socket to give a function to a guest, as far as pcipass depends on it. The guests run no
+/// system, so they answer nothing: what booted guests do is in LabLibvirt.
+/// </summary>
+public abstract class LibvirtContract
+{
+    protected const string Card = "0000:09:00.0";
+
+    protected abstract HostSystem Host { get; }
+
+    /// <summary>A connection where contract1 runs, contract2 is defined and stopped, and none of both has anything.</summary>
+    private protected abstract Libvirt Connection { get; }
+
+    static string Element(bool managed = false) => DomainXml.Element(PciAddress.Parse(Card), managed);
+
+    LibvirtDomain Guest(string name) => Connection.Find(name)!;
+
+    void Vfio(string? driver)
+    {
+        Write($"/sys/bus/pci/devices/{Card}/driver_override", driver ?? "\n");
+        if (DriverOf is string now)
+            Write($"/sys/bus/pci/drivers/{now}/unbind", Card);
+        Write("/sys/bus/pci/drivers_probe", Card);
+    }
+
+    string? DriverOf => Host.Files.ReadLink($"/sys/bus/pci/devices/{Card}/driver") is string link ? link[(link.LastIndexOf('/') + 1)..] : null;
+
+    void Write(string path, string value) => Host.Files.WriteAttribute(path, value, TimeSpan.FromSeconds(60));
+
+    [Fact]
+    public void Running_guests_and_defined_ones_are_listed_and_a_file_names_the_process()
+    {
+        Assert.Equal(["contract1"], Connection.RunningDomains().Select(domain => domain.Name).Intersect(["contract1", "contract2"]));
+        Assert.Equal(["contract1", "contract2"], Connection.DefinedDomains().Select(domain => domain.Name).Intersect(["contract1", "contract2"]).Order(StringComparer.Ordinal));
+        Assert.True(Guest("contract1").Id > 0);
+        Assert.Equal(-1, Guest("contract2").Id);
+        var process = Assert.Single(QemuProcess.All(Host.Files), process => process.Start.Number == LibvirtReader.ProcessOf(Host.Files, "contract1"));
+        Assert.Equal(("contract1", Toolstack.Libvirt), ($"{process.Name}", process.Start.Toolstack));
+        Assert.Null(LibvirtReader.ProcessOf(Host.Files, "contract2"));
+    }
+
+    [Fact]
+    public void A_name_that_is_none_finds_nothing() => Assert.Null(Connection.Find("nobody"));
+
+    [Fact]
+    public void Empty_root_ports_are_free() => Assert.Equal("bus 1 bus 2", string.Join(' ', Connection.ReadLive(Guest("contract1")).FreePorts!.Value));
+
+    [Fact]
+    public void A_function_with_a_driver_of_the_hosts_is_refused_where_libvirt_does_not_manage_it() =>
+        Assert.Contains($"Unmanaged PCI device {Card} must be manually detached from the host", Assert.Throws<LibvirtRefusal>(() => Connection.Attach(Guest("contract1"), Element())).Words, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_definition_takes_a_function_once_and_gives_it_back_and_the_running_guest_has_none_of_it()
+    {
+        foreach (var name in (string[])["contract1", "contract2"])
+        {
+            var before = Connection.ReadDefinition(Guest(name));
+            Assert.Empty(before.HostDevices);
+            Connection.Define(Guest(name), Element());
+            var device = Assert.Single(Connection.ReadDefinition(Guest(name)).HostDevices);
+            Assert.Equal((PciAddress.Parse(Card), false), (device.Address, device.Managed));
+            Assert.Throws<LibvirtRefusal>(() => Connection.Define(Guest(name), Element()));
+            Assert.Empty(Connection.ReadLive(Guest("contract1")).HostDevices);
+            Connection.Undefine(Guest(name), Element());
+            Assert.Empty(Connection.ReadDefinition(Guest(name)).HostDevices);
+        }
+        Assert.Equal("e1000e", DriverOf);
+    }
+
+    [Fact]
+    public void What_is_not_there_cannot_be_taken_out()
+    {
+        Assert.Equal(99, Assert.Throws<LibvirtRefusal>(() => Connection.Undefine(Guest("contract2"), Element())).Code);
+        var none = DomainXml.Parse($"<domain><devices>{Element()}</devices></domain>").HostDevices[0];
+        Connection.Detach(Guest("contract1"), Element(), none, TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public void A_running_guest_takes_a_function_shows_it_and_a_guest_without_a_system_does_not_let_go()
+    {
+        var guest = Guest("contract1");
+        Vfio("vfio-pci");
+        Connection.Attach(guest, Element());
+        var live = Connection.ReadLive(guest);
+        var device = Assert.Single(live.HostDevices);
+        Assert.Equal((PciAddress.Parse(Card), false, "hostdev0", PciAddress.Parse("0000:01:00.0")), (device.Address, device.Managed, device.Alias, device.Slot));
+        Assert.Equal("bus 2", Assert.Single(live.FreePorts!.Value));
+        Assert.Empty(Connection.ReadDefinition(guest).HostDevices);
+        Assert.Throws<LibvirtRefusal>(() => Connection.Attach(guest, Element()));
+        Assert.Throws<GuestHolds>(() => Connection.Detach(guest, live.TextOf(device), device, TimeSpan.FromSeconds(10)));
+        // Asked once more it says so, and that is no other answer.
+        Assert.Throws<GuestHolds>(() => Connection.Detach(guest, live.TextOf(device), device, TimeSpan.FromSeconds(10)));
+        End(guest.Name);
+        Assert.Equal("vfio-pci", DriverOf);
+        Vfio(null);
+        Assert.Equal("e1000e", DriverOf);
+        Start(guest.Name);
+    }
+
+    /// <summary>Ends a guest, and starts it again.</summary>
+    protected abstract void End(string guest);
+
+    protected abstract void Start(string guest);
+}
