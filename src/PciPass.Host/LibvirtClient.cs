@@ -17,7 +17,7 @@ public sealed record LibvirtEvent(int Procedure, byte[] Payload);
 
 /// <summary>
 /// A client of libvirt's own protocol over a Unix socket (src/rpc/virnetprotocol.x and src/remote/remote_protocol.x): each message has its
-/// length, six words, and values in XDR. Why not its library: docs/decisions/0012-libvirt-is-spoken-to-over-its-socket.md.
+/// length, six words, and values in XDR. Why not its library: docs/decisions/0013-libvirt-is-spoken-to-over-its-socket.md.
 /// </summary>
 public sealed class LibvirtClient : IDisposable
 {
