@@ -18,7 +18,7 @@ sealed record FunctionState(string Word, string Reason, string Code)
             return new FunctionState("attached", $"guest {snapshot.FindGuest(attachment.Guest)!.Name} has it{(attachment.VirtualSlot is string slot ? $" as {slot}" : "")}{(accepted.Length > 0 ? $"; {accepted}" : "")}", "");
         if (snapshot.IsHeld(function))
             return new FunctionState("hidden", accepted, "");
-        return Catalogue.FirstRefusal(snapshot, new Request(Verb.Hide, [function.Address], null, [])) is Finding first
+        return Catalogue.FirstRefusalToHide(snapshot, function.Address) is Finding first
             ? new FunctionState("stays", first.Why, first.Code)
             : new FunctionState("free", "", "");
     }

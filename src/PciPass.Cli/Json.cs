@@ -54,7 +54,7 @@ sealed record JsonFunction(string Address, string Name, string Class, string Cla
             $"{function.Ids.Vendor:x4}", $"{function.Ids.Device:x4}", $"{function.Ids.SubVendor:x4}", $"{function.Ids.SubDevice:x4}",
             function.Identity.SerialNumber?.ToString("x16"), function.Identity.Path, function.Parent?.ToString(), function.Driver?.ToString(), function.DriverOverride?.ToString(),
             function.IommuGroup, function.PhysicalFunction?.ToString(), [.. function.KernelNames], state.Word, state.Reason, state.Code,
-            grade.ToString().ToLowerInvariant(), why, function.Resets?.Text(),
+            grade.Word(), why, function.Resets?.Text(),
             attachment is null ? null : snapshot.FindGuest(attachment.Guest)!.Name.ToString(), attachment?.VirtualSlot,
             taken is null ? null : new JsonTaken(taken.Operation, taken.Driver?.ToString(), taken.DriverOverride?.ToString(), taken.Guest?.ToString()));
     }

@@ -31,9 +31,17 @@ static class ListCommand
         var table = new TextTable("FUNCTION", "CLASS", "DRIVER", "KNOWN AS", "STATE", "DMA", "NAME AND REASON");
         foreach (var (function, state) in rows)
         {
-            table.Add(function.Address.ToString(), function.Class.Name, function.Driver?.ToString() ?? "-",
-                function.KernelNames.IsEmpty ? "-" : string.Join(',', function.KernelNames), state.Word, Grade(snapshot, function),
-                $"{session.NameOf(snapshot, function)}{(state.Reason.Length > 0 ? $": {state.Reason}" : "")}");
+            table.Add(
+                function.Address.ToString(),
+                function.Class.Name,
+                function.Driver?.ToString() ?? "-",
+                function.KernelNames.IsEmpty ? "-" : string.Join(',', function.KernelNames),
+                state.Word,
+                Grade(snapshot, function),
+                session.NameOf(snapshot, function),
+                state.Reason.Length > 0 ? ": " : "",
+                state.Reason
+            );
         }
         table.WriteTo(session.Terminal.Output);
         foreach (var finding in hostFindings)
@@ -43,5 +51,5 @@ static class ListCommand
 
     /// <summary>How well the DMA of a function that can be passed is confined; a dash for bridges and the chipset.</summary>
     static string Grade(HostSnapshot snapshot, PciFunction function) =>
-        NotPassable.ReasonAgainst(function) is null ? snapshot.Isolation.GradeOf(function).Grade.ToString().ToLowerInvariant() : "-";
+        NotPassable.ReasonAgainst(function) is null ? snapshot.Isolation.GradeOf(function).Grade.Word() : "-";
 }

@@ -12,6 +12,7 @@ sealed class TextTable(params string[] head)
 
     readonly List<string[]> rows = [head];
 
+    /// <summary>Adds a row. What goes beyond the last column is printed right behind it.</summary>
     public void Add(params string[] row) => rows.Add(row);
 
     public void WriteTo(TextWriter output)
@@ -23,7 +24,8 @@ sealed class TextTable(params string[] head)
         {
             for (var column = 0; column < widths.Length; column++)
                 text.Append(row[column]).Append(' ', widths[column] + 2 - row[column].Length);
-            text.Append(row[^1]);
+            foreach (var piece in row.AsSpan(widths.Length))
+                text.Append(piece);
             while (text.Length > 0 && text[^1] == ' ')
                 text.Length--;
             text.Append('\n');

@@ -16,6 +16,19 @@ public enum Confinement
     Unconfined,
 }
 
+/// <summary>The words of <see cref="Confinement"/>.</summary>
+public static class ConfinementWords
+{
+    public static string Word(this Confinement grade) =>
+        grade switch
+        {
+            Confinement.Confined => "confined",
+            Confinement.Shared => "shared",
+            Confinement.Unconfined => "unconfined",
+            _ => "unknown",
+        };
+}
+
 /// <summary>
 /// Which functions can reach each other past the IOMMU. On plain Linux the kernel's IOMMU groups say it. In a Xen dom0 there are none,
 /// and Xen does not look: there it is decoded from the configuration spaces, by the rules that Linux makes its groups by

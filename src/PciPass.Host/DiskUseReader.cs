@@ -24,9 +24,10 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         var booted = ReadBootPartition();
         foreach (var name in devices.Names)
             ReadDevice(name, booted);
-        var known = uses.Where(use => use.Kind is HostUseKind.Mount or HostUseKind.Swap or HostUseKind.Holder).SelectMany(use => (string[])[use.Name, devices.DiskOf(use.Name)]).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in devices.Names.Where(name => !known.Contains(name) && !devices.IsPartition(name) && devices.FunctionsOf(name).Count > 0))
-            ReadHeld(name);
+        var known = uses.Where(use => use.Kind is HostUseKind.Mount or HostUseKind.Swap or HostUseKind.Holder)
+            .SelectMany(use => (string[])[use.Name, devices.DiskOf(use.Name)])
+            .ToHashSet(StringComparer.Ordinal);
+        ReadHeld(devices.Names.Where(name => !known.Contains(name) && devices.FunctionsOf(name).Count > 0 && !devices.IsPartition(name)));
     }
 
     /// <summary>The partition that the firmware booted from, as its GUID; null where it has no such variables.</summary>
@@ -39,10 +40,11 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
     }
 
     /// <summary>What nothing here explains may be in use all the same: the kernel knows. Of a disk whose use is known it need not be asked.</summary>
-    void ReadHeld(string disk)
+    void ReadHeld(IEnumerable<string> disks)
     {
-        if (files.IsHeld($"/dev/{disk.Replace('!', '/')}", HeldDeadline))
-            Add(disk, HostUseKind.Held, "held by something that cannot be seen from here");
+        var paths = disks.ToDictionary(disk => $"/dev/{disk.Replace('!', '/')}", StringComparer.Ordinal);
+        foreach (var path in files.Held([.. paths.Keys], HeldDeadline))
+            Add(paths[path], HostUseKind.Held, "held by something that cannot be seen from here");
     }
 
     void ReadMounts(string text, string where)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using PciPass.Core;
+using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
@@ -9,6 +10,11 @@ namespace PciPass.Host;
 static class FunctionReader
 {
     const string Root = "/sys/bus/pci/devices";
+
+    /// <summary>From so many functions on, they are read by several threads: to start one takes as long as to read some dozens.</summary>
+    const int ManyFunctions = 512;
+
+    const int MostThreads = 4;
 
     /// <param name="files">The host's files.</param>
     /// <param name="names">The kernel's names of what hangs on functions.</param>
@@ -21,74 +27,133 @@ static class FunctionReader
     {
         var shown = names.Shown();
         var hasNodes = files.Exists("/sys/devices/system/node/node1");
-        var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
         var entries = files.List(Root);
-        var common = detail == Detail.State ? new CommonReads(files, entries.Count) : null;
-        foreach (var name in entries)
+        var drivers = detail == Detail.State ? CommonReads.ReadDrivers(files, entries.Count) : null;
+        var read = new PciFunction?[entries.Count];
+        var threads = files.IsForThreads && entries.Count >= ManyFunctions ? Math.Clamp(Environment.ProcessorCount, 1, MostThreads) : 1;
+        // Neighbours stay together: what they have in common, each thread reads for its own part.
+        Side.BySide(
+            threads,
+            part =>
+            {
+                using var folder = files.OpenFolder(Root);
+                var common = detail == Detail.State ? new CommonReads(folder, drivers) : null;
+                for (var (at, end) = (entries.Count * part / threads, entries.Count * (part + 1) / threads); at < end; at++)
+                {
+                    if (PciAddress.TryParse(entries[at], out var address))
+                        read[at] = ReadOne(folder, entries[at], address, shown[address], hasNodes, !underWay.Contains(address), common);
+                }
+            }
+        );
+        var functions = ImmutableSortedDictionary.CreateBuilder<PciAddress, PciFunction>();
+        foreach (var function in read)
         {
-            if (PciAddress.TryParse(name, out var address) && ReadOne(files, name, address, shown[address], hasNodes, !underWay.Contains(address), common) is PciFunction function)
-                functions.Add(address, function);
+            if (function is not null)
+                functions.Add(function.Address, function);
         }
         return functions.ToImmutable();
     }
 
     /// <returns>Null when the function went away while it was read. With <c>common</c>, what is read once for all, less of it is read.</returns>
     [SkipLocalsInit]
-    static PciFunction? ReadOne(SysTree files, string entry, PciAddress address, IEnumerable<string> shown, bool hasNodes, bool isFree, CommonReads? common)
+    static PciFunction? ReadOne(
+        SysFolder files,
+        string entry,
+        PciAddress address,
+        IEnumerable<string> shown,
+        bool hasNodes,
+        bool isFree,
+        CommonReads? common
+    )
     {
-        var folder = $"{Root}/{entry}";
         Span<byte> buffer = stackalloc byte[4096];
-        var count = files.Read($"{folder}/config", buffer);
-        if (count < 0 || (common is null ? ReadPlace(files, folder) : common.PlaceOf(folder, address)) is not var (path, parent))
+        var physical = common?.IsVirtual(address) == true ? Physical() : null;
+        // What the configuration space of a virtual function could tell decides nothing in a list.
+        var isSkipped = physical is not null;
+        var count = isSkipped ? 0 : files.Read(entry, "config", buffer);
+        if (count < 0 || (common is null ? ReadPlace(files, entry) : common.PlaceOf(entry, address)) is not var (path, parent))
             return null;
         var config = new ConfigSpace(buffer[..count]);
-        var physical = common?.MayBeVirtual(address, config) != false && files.ReadLink($"{folder}/physfn") is string target && PciAddress.TryParse(LastPart(target), out var at) ? at : (PciAddress?)null;
-        // A virtual function's ids read as all ones from its own configuration space (SR-IOV 1.1, 3.4.1.1): the kernel fills them in.
+        common?.KeepVirtuals(address, config);
         var answers = config.Answers;
-        var ids = answers ? config.Ids : new PciIds(Attribute("vendor"), Attribute("device"), Attribute("subsystem_vendor"), Attribute("subsystem_device"));
+        if (common is null || config.IsHeaderOnly || !answers)
+            physical ??= Physical();
+        // A virtual function's ids read as all ones from its own configuration space (SR-IOV 1.1, 3.4.1.1): the kernel fills them in.
+        var (ids, kind) = answers ? (config.Ids, config.Class) : ReadIds(files, entry);
         var headerType = answers ? config.HeaderType : (byte)0;
-        var display = (answers ? config.Class : ClassAttribute()).Base == 0x03;
+        var display = kind.Base == 0x03;
         var pin = physical is null ? config.InterruptPin : (byte)0;
         return new PciFunction
         {
             Address = address,
             Identity = new PciIdentity(path, ids, config.SerialNumber),
-            Class = answers ? config.Class : ClassAttribute(),
+            Class = kind,
             HeaderType = headerType,
             ExpressType = config.ExpressType,
             // Not every device says so on its further functions; that they are there says it (pci_scan_slot in drivers/pci/probe.c).
             IsMultiFunction = physical is null && (config.IsMultiFunction || address.Function > 0),
             Answers = answers || physical is not null || count == 0,
-            IsHeaderOnly = config.IsHeaderOnly,
+            IsHeaderOnly = !isSkipped && config.IsHeaderOnly,
             SecondaryBus = config.SecondaryBus,
             AccessControl = config.AccessControl,
-            Resets = headerType == 0 && common is null ? Resets(files, folder, config.OwnResets) : null,
+            Resets = headerType == 0 && common is null ? Resets(files, entry, config.OwnResets) : null,
             UsesPhantomFunctions = config.UsesPhantomFunctions,
             WideBars = physical is null ? config.WideBars : [],
-            Rom = display ? Rom(files.ReadText($"{folder}/resource")) : RomState.Unknown,
-            IsSwitchedOff = display && files.ReadText($"{folder}/power_state") == "D3cold",
+            Rom = display ? Rom(files.ReadText(entry, "resource")) : RomState.Unknown,
+            IsSwitchedOff = display && files.ReadText(entry, "power_state") == "D3cold",
             HasMessageInterrupts = config.HasMessageInterrupts,
             InterruptPin = pin,
-            Irq = pin != 0 && common is null && int.TryParse(files.ReadText($"{folder}/irq"), NumberStyles.None, CultureInfo.InvariantCulture, out var irq) ? irq : 0,
-            NumaNode = hasNodes && common is null && int.TryParse(files.ReadText($"{folder}/numa_node"), NumberStyles.None, CultureInfo.InvariantCulture, out var node) ? node : null,
-            Driver = common is null ? ReadDriver(files, folder) : common.DriverOf(folder, entry),
-            DriverOverride = isFree && common is null && DriverName.TryParse(files.ReadText($"{folder}/driver_override"), out var name) && name.ToString() != "(null)" ? name : null,
-            IommuGroup = files.ReadLink($"{folder}/iommu_group") is string group && int.TryParse(LastPart(group), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null,
+            Irq =
+                pin != 0
+                && common is null
+                && int.TryParse(files.ReadText(entry, "irq"), NumberStyles.None, CultureInfo.InvariantCulture, out var irq)
+                    ? irq
+                    : 0,
+            NumaNode =
+                hasNodes
+                && common is null
+                && int.TryParse(files.ReadText(entry, "numa_node"), NumberStyles.None, CultureInfo.InvariantCulture, out var node)
+                    ? node
+                    : null,
+            Driver = common is null ? ReadDriver(files, entry) : common.DriverOf(entry),
+            DriverOverride =
+                isFree
+                && common is null
+                && DriverName.TryParse(files.ReadText(entry, "driver_override"), out var name)
+                && name.ToString() != "(null)"
+                    ? name
+                    : null,
+            IommuGroup =
+                files.ReadLink(entry, "iommu_group") is string group
+                && int.TryParse(LastPart(group), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                    ? number
+                    : null,
             Parent = parent,
             PhysicalFunction = physical,
             KernelNames = [.. shown],
         };
 
-        ushort Attribute(string name) => (ushort)Hex(name);
+        PciAddress? Physical() =>
+            files.ReadLink(entry, "physfn") is string target && PciAddress.TryParse(LastPart(target), out var at) ? at : null;
+    }
 
-        PciClass ClassAttribute()
-        {
-            var code = Hex("class");
-            return new PciClass((byte)(code >> 16), (byte)(code >> 8), (byte)code);
-        }
+    /// <summary>Ids and class as the kernel tells them: all in one line, or each by itself in records of hosts that hold no more.</summary>
+    static (PciIds Ids, PciClass Class) ReadIds(SysFolder files, string entry)
+    {
+        if (files.ReadText(entry, "modalias") is string alias && PciAlias.TryParse(alias, out var ids, out var kind))
+            return (ids, kind);
+        var code = Hex("class");
+        return (
+            new PciIds((ushort)Hex("vendor"), (ushort)Hex("device"), (ushort)Hex("subsystem_vendor"), (ushort)Hex("subsystem_device")),
+            new PciClass((byte)(code >> 16), (byte)(code >> 8), (byte)code)
+        );
 
-        uint Hex(string name) => files.ReadText($"{folder}/{name}") is string text && text.StartsWith("0x", StringComparison.Ordinal)
-            && uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value) ? value : 0;
+        uint Hex(string name) =>
+            files.ReadText(entry, name) is string text
+            && text.StartsWith("0x", StringComparison.Ordinal)
+            && uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
+                ? value
+                : 0;
     }
 
     /// <summary>The seventh line of <c>resource</c> is the ROM's: start, end and flags (Documentation/ABI/testing/sysfs-bus-pci, include/linux/ioport.h).</summary>
@@ -106,19 +171,20 @@ static class FunctionReader
     }
 
     /// <summary>Linux has told the ways since 5.15 and, where there are none, shows no such file; before, it told only whether there are any (<c>reset</c>).</summary>
-    static ResetMethods Resets(SysTree files, string folder, ResetMethods own)
+    static ResetMethods Resets(SysFolder files, string entry, ResetMethods own)
     {
-        if (files.ReadText($"{folder}/reset_method") is string methods)
+        if (files.ReadText(entry, "reset_method") is string methods)
             return ResetMethodNames.Parse(methods);
-        if (!files.Exists($"{folder}/reset"))
+        if (!files.Exists(entry, "reset"))
             return ResetMethods.None;
         return own == ResetMethods.None ? ResetMethods.Bus : own;
     }
 
-    public static DriverName? ReadDriver(SysTree files, string folder) =>
-        files.ReadLink($"{folder}/driver") is string driver && DriverName.TryParse(LastPart(driver).ToString(), out var name) ? name : null;
+    public static DriverName? ReadDriver(SysFolder files, string entry) =>
+        files.ReadLink(entry, "driver") is string driver && DriverName.TryParse(LastPart(driver).ToString(), out var name) ? name : null;
 
-    static (string Path, PciAddress? Parent)? ReadPlace(SysTree files, string folder) => files.ReadLink(folder) is string link ? ReadPath(link) : null;
+    static (string Path, PciAddress? Parent)? ReadPlace(SysFolder files, string entry) =>
+        files.ReadLink(entry, "") is string link ? ReadPath(link) : null;
 
     /// <summary>
     /// Turns <c>../../../devices/pci0000:00/0000:00:05.0/0000:09:00.0</c> into the path of an identity,

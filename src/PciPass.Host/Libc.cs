@@ -6,6 +6,7 @@ namespace PciPass.Host;
 static partial class Libc
 {
     public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_APPEND = 0x400, O_NONBLOCK = 0x800;
+    public const int AT_FDCWD = -100;
     public const int O_DIRECTORY = 0x10000, O_NOFOLLOW = 0x20000, O_CLOEXEC = 0x80000;
     public const int F_GETFD = 1, FD_CLOEXEC = 1;
     public const int LOCK_EX = 2, LOCK_NB = 4;
@@ -22,6 +23,13 @@ static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
+
+    /// <param name="path">With a NUL at its end.</param>
+    /// <param name="folder">The open directory that it is below.</param>
+    /// <param name="flags">As for open(2).</param>
+    /// <param name="mode">As for open(2).</param>
+    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true)]
+    public static partial int OpenAt(int folder, ReadOnlySpan<byte> path, int flags, int mode);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int descriptor);
@@ -43,6 +51,13 @@ static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint ReadLink(string path, Span<byte> buffer, nint size);
+
+    /// <param name="path">With a NUL at its end.</param>
+    /// <param name="folder">The open directory that it is below.</param>
+    /// <param name="buffer">Where the target is put, without a NUL.</param>
+    /// <param name="size">The buffer's size.</param>
+    [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
+    public static partial nint ReadLinkAt(int folder, ReadOnlySpan<byte> path, Span<byte> buffer, nint size);
 
     [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
     public static partial nint ReadDirectory(int descriptor, Span<byte> buffer, nint size);

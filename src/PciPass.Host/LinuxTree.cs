@@ -7,8 +7,9 @@ namespace PciPass.Host;
 /// <summary>The running host's files, by plain system calls: .NET's own file classes open with O_CREAT, stat before they read, and lose error numbers.</summary>
 public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 {
-    const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
-    const int Page = 4096, ListBuffer = 16 * 1024;
+    const int AT_SYMLINK_NOFOLLOW = 0x100;
+    const int Page = 4096,
+        ListBuffer = 16 * 1024;
     const uint STATX_TYPE_MODE_UID_GID = 0x1 | 0x2 | 0x8 | 0x10;
     const int S_IFMT = 0xf000, S_IFLNK = 0xa000, S_IFREG = 0x8000;
 
@@ -32,9 +33,12 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
         }
     }
 
-    public override int Read(string path, Span<byte> buffer)
+    public override bool IsForThreads => true;
+
+    public override int Read(string path, Span<byte> buffer) => Read(Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0), path, buffer);
+
+    static int Read(int descriptor, string path, Span<byte> buffer)
     {
-        var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
         if (descriptor < 0)
             return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? -1 : throw new HostFailure("open", path, Libc.LastError);
         try
@@ -66,10 +70,79 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
     public override string? ReadLink(string path)
     {
         Span<byte> buffer = stackalloc byte[4096];
-        var length = Libc.ReadLink(path, buffer, buffer.Length);
+        return Target(Libc.ReadLink(path, buffer, buffer.Length), buffer, path);
+    }
+
+    static string? Target(nint length, ReadOnlySpan<byte> buffer, string path)
+    {
         if (length >= 0)
             return Encoding.UTF8.GetString(buffer[..(int)length]);
-        return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL ? null : throw new HostFailure("readlink", path, Libc.LastError);
+        return IsNoLink(Libc.LastError) ? null : throw new HostFailure("readlink", path, Libc.LastError);
+    }
+
+    static bool IsNoLink(int error) => error is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL;
+
+    public override SysFolder OpenFolder(string path)
+    {
+        var descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        if (descriptor >= 0)
+            return new LinuxFolder(this, path, descriptor);
+        return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR
+            ? base.OpenFolder(path)
+            : throw new HostFailure("open", path, Libc.LastError);
+    }
+
+    /// <summary>An open directory: the kernel looks names up from there.</summary>
+    sealed class LinuxFolder(LinuxTree tree, string path, int descriptor) : SysFolder(tree, path)
+    {
+        const int Longest = 512;
+
+        [SkipLocalsInit]
+        public override int Read(string entry, string name, Span<byte> buffer)
+        {
+            Span<byte> below = stackalloc byte[Longest];
+            if (!Join(entry, name, below))
+                return base.Read(entry, name, buffer);
+            try
+            {
+                return LinuxTree.Read(Libc.OpenAt(descriptor, below, Libc.O_RDONLY | Libc.O_CLOEXEC, 0), Path, buffer);
+            }
+            catch (HostFailure)
+            {
+                // Again by its whole path, which the failure then names.
+                return base.Read(entry, name, buffer);
+            }
+        }
+
+        [SkipLocalsInit]
+        public override string? ReadLink(string entry, string name)
+        {
+            Span<byte> below = stackalloc byte[Longest],
+                target = stackalloc byte[4096];
+            if (!Join(entry, name, below))
+                return base.ReadLink(entry, name);
+            var length = Libc.ReadLinkAt(descriptor, below, target, target.Length);
+            return length >= 0 || IsNoLink(Libc.LastError) ? Target(length, target, Path) : base.ReadLink(entry, name);
+        }
+
+        /// <summary>The entry and the name as the kernel takes them; false where they are too long for that.</summary>
+        static bool Join(string entry, string name, Span<byte> path)
+        {
+            if (!Encoding.UTF8.TryGetBytes(entry, path[..^2], out var length))
+                return false;
+            var at = length;
+            if (name.Length > 0)
+            {
+                path[at++] = (byte)'/';
+                if (!Encoding.UTF8.TryGetBytes(name, path[at..^1], out length))
+                    return false;
+                at += length;
+            }
+            path[at] = 0;
+            return true;
+        }
+
+        protected override void Dispose(bool disposing) => _ = Libc.Close(descriptor);
     }
 
     [SkipLocalsInit]
@@ -116,7 +189,7 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
 
     static bool IsThere(string path)
     {
-        if (Libc.AccessAt(AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW) == 0)
+        if (Libc.AccessAt(Libc.AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW) == 0)
             return true;
         return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? false : throw new HostFailure("look at", path, Libc.LastError);
     }
@@ -136,7 +209,7 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
     {
         // struct statx, include/uapi/linux/stat.h: uid at 20, gid at 24, mode at 28.
         Span<byte> stat = stackalloc byte[256];
-        if (Libc.Stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE_MODE_UID_GID, stat) < 0)
+        if (Libc.Stat(Libc.AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE_MODE_UID_GID, stat) < 0)
             return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? null : throw new HostFailure("look at", path, Libc.LastError);
         var mode = BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]);
         return (mode & S_IFMT, mode & ~S_IFMT, BinaryPrimitives.ReadInt32LittleEndian(stat[20..]), BinaryPrimitives.ReadInt32LittleEndian(stat[24..]));
@@ -147,7 +220,7 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
     public override string? ReadAttribute(string path, TimeSpan deadline) => attributes.Read(path, deadline);
 
     // The driver may hang with the disk's lock held: then the child does.
-    public override bool IsHeld(string path, TimeSpan deadline) => attributes.IsHeld(path, deadline);
+    public override IReadOnlyList<string> Held(IReadOnlyList<string> paths, TimeSpan deadline) => attributes.Held(paths, deadline);
 
     public override void MakeDirectory(string path) => MakeDirectory(path, 0b111_000_000);
 

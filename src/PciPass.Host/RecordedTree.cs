@@ -185,7 +185,8 @@ public sealed class RecordedTree : SysTree
 
     public override bool Exists(string path) => Resolve(path, followLast: false) is not null;
 
-    public override bool IsHeld(string path, TimeSpan deadline) => (ReadText(RecordedHost.Held) ?? "").Split('\n').Contains(path);
+    public override IReadOnlyList<string> Held(IReadOnlyList<string> paths, TimeSpan deadline) =>
+        [.. (ReadText(RecordedHost.Held) ?? "").Split('\n').Intersect(paths)];
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => ReadText(path);
 

@@ -9,7 +9,6 @@ sealed class RecordingTree(SysTree files, Func<string, byte[], byte[]> mask) : S
 {
     readonly SortedDictionary<string, byte[]> contents = new(StringComparer.Ordinal);
     readonly SortedDictionary<string, string> links = new(StringComparer.Ordinal);
-    readonly StringBuilder held = new();
     readonly SortedSet<string> directories = new(StringComparer.Ordinal);
 
     public override int Read(string path, Span<byte> buffer)
@@ -45,13 +44,12 @@ sealed class RecordingTree(SysTree files, Func<string, byte[], byte[]> mask) : S
         return exists;
     }
 
-    public override bool IsHeld(string path, TimeSpan deadline)
+    public override IReadOnlyList<string> Held(IReadOnlyList<string> paths, TimeSpan deadline)
     {
-        if (!files.IsHeld(path, deadline))
-            return false;
-        held.Append(path).Append('\n');
-        Put(RecordedHost.Held, held.ToString());
-        return true;
+        var held = files.Held(paths, deadline);
+        if (held.Count > 0)
+            Put(RecordedHost.Held, string.Concat(held.Select(path => $"{path}\n")));
+        return held;
     }
 
     public override string? ReadAttribute(string path, TimeSpan deadline) => ReadText(path);

@@ -20,6 +20,12 @@ public abstract class SysTree
     /// <summary>A large file to be read from its beginning to its end; null when there is no such file.</summary>
     public virtual Stream? OpenFile(string path) => ReadAll(path) is byte[] bytes ? new MemoryStream(bytes, writable: false) : null;
 
+    /// <summary>The files below a folder, for reading many of them.</summary>
+    public virtual SysFolder OpenFolder(string path) => new(this, path);
+
+    /// <summary>Whether several threads may read at the same time.</summary>
+    public virtual bool IsForThreads => false;
+
     /// <summary>The target of a symbolic link as it stands; null when there is no such link.</summary>
     public abstract string? ReadLink(string path);
 
@@ -46,10 +52,10 @@ public abstract class SysTree
     public abstract string? ReadAttribute(string path, TimeSpan deadline);
 
     /// <summary>
-    /// Whether a block device cannot be had for oneself alone, since something holds it so: a mount in whatever namespace, swap, a volume, a
-    /// pool (open(2), O_EXCL). False where that cannot be asked, and after the deadline.
+    /// Which block devices cannot be had for oneself alone, since something holds them so: a mount in whatever namespace, swap, a volume, a
+    /// pool (open(2), O_EXCL). Not one that cannot be asked, or that does not answer until the deadline.
     /// </summary>
-    public virtual bool IsHeld(string path, TimeSpan deadline) => false;
+    public virtual IReadOnlyList<string> Held(IReadOnlyList<string> paths, TimeSpan deadline) => [];
 
     /// <summary>Makes a directory of mode 0700 with its parents, and flushes each one's parent to disk; does nothing where it exists.</summary>
     public abstract void MakeDirectory(string path);

@@ -40,6 +40,20 @@ public class DetailTests
         Assert.Equal((2, 128, 2), new ConfigSpace(bytes).VirtualFunctions);
     }
 
+    [Theory]
+    [InlineData("pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00", "8086:10d3", "020000")]
+    [InlineData("pci:v000010DEd00002204sv00000000sd00000000bc03sc00i01", "10de:2204", "030001")]
+    [InlineData("pci:v000010DEd00002204sv00000000sd00000000bc03sc00i0", null, null)]
+    [InlineData("pci:v000110DEd00002204sv00000000sd00000000bc03sc00i00", null, null)]
+    [InlineData("usb:v1D6Bp0002d0601dc09dsc00dp00ic09isc00ip00in00", null, null)]
+    [InlineData("", null, null)]
+    public void The_kernels_alias_tells_ids_and_class(string text, string? ids, string? kind)
+    {
+        Assert.Equal(ids is not null, PciPass.Core.Formats.PciAlias.TryParse(text, out var found, out var foundKind));
+        Assert.Equal(ids ?? "0000:0000", found.ToString());
+        Assert.Equal(kind ?? "000000", foundKind.ToString());
+    }
+
     static void Compare(HostSystem host)
     {
         var all = HostReader.Read(host, new Journal(host));
@@ -50,8 +64,25 @@ public class DetailTests
             var listed = less.Find(address)!;
             Assert.Equal(FunctionState.Of(all, function), FunctionState.Of(less, listed));
             Assert.Equal(all.Isolation.GradeOf(function), less.Isolation.GradeOf(listed));
-            // Whatever a list reads at all is the same.
-            Assert.Equal(function with { Irq = 0, Resets = null, NumaNode = null, DriverOverride = null, KernelNames = [], WideBars = [] }, listed with { KernelNames = [], WideBars = [] });
+            // Whatever a list reads at all is the same; of virtual functions it reads no configuration space.
+            var expected = function with
+            {
+                Irq = 0,
+                Resets = null,
+                NumaNode = null,
+                DriverOverride = null,
+                KernelNames = [],
+                WideBars = [],
+            };
+            if (function.PhysicalFunction is not null)
+                expected = expected with
+                {
+                    ExpressType = listed.ExpressType,
+                    AccessControl = listed.AccessControl,
+                    HasMessageInterrupts = listed.HasMessageInterrupts,
+                    Identity = expected.Identity with { SerialNumber = listed.Identity.SerialNumber },
+                };
+            Assert.Equal(expected, listed with { KernelNames = [], WideBars = [] });
             Assert.Equal(function.KernelNames.AsEnumerable(), listed.KernelNames.AsEnumerable());
             Assert.Equal(function.WideBars.AsEnumerable(), listed.WideBars.AsEnumerable());
         }

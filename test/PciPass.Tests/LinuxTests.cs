@@ -60,6 +60,69 @@ public sealed class LinuxTests : IDisposable
         Assert.Equal(Errno.ENOENT, Assert.Throws<HostFailure>(() => files.WriteAttribute(Path.Combine(folder, "missing"), "x", TimeSpan.FromSeconds(30))).ErrorNumber);
 
     [Fact]
+    public void Many_devices_are_asked_at_once_and_every_answer_is_taken()
+    {
+        var plain = Path.Combine(folder, "plain");
+        File.WriteAllText(plain, "x");
+        string[] missing = [.. Enumerable.Range(0, 600).Select(number => Path.Combine(folder, $"missing{number}"))];
+        Assert.Empty(files.Held(missing, TimeSpan.FromSeconds(30)));
+        // An answer too many or too few would be taken for this one.
+        Assert.Equal("x", files.ReadAttribute(plain, TimeSpan.FromSeconds(30)));
+        // Not in time: nothing is known, and the next question goes to a process that owes no answer.
+        Assert.Empty(files.Held(missing[..3], TimeSpan.Zero));
+        Assert.Equal("x", files.ReadAttribute(plain, TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public void A_folders_files_are_read_by_their_names_in_it()
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "one", "below"));
+        File.WriteAllText(Path.Combine(folder, "one", "text"), "text\n");
+        File.CreateSymbolicLink(Path.Combine(folder, "one", "link"), "../elsewhere");
+        File.CreateSymbolicLink(Path.Combine(folder, "two"), "one");
+        using var opened = files.OpenFolder(folder);
+        Assert.Equal("text", opened.ReadText("two", "text"));
+        Assert.Equal("../elsewhere", opened.ReadLink("one", "link"));
+        Assert.Equal("one", opened.ReadLink("two", ""));
+        Assert.Null(opened.ReadText("one", "missing"));
+        Assert.Null(opened.ReadLink("one", "text"));
+        Assert.True(opened.Exists("one", "below"));
+        Assert.Contains(
+            $"{folder}/one/below",
+            Assert.Throws<HostFailure>(() => opened.ReadText("one", "below")).Message,
+            StringComparison.Ordinal
+        );
+        var far = string.Concat(Enumerable.Repeat("./", 300));
+        Assert.Equal("text", opened.ReadText($"{far}one", "text"));
+        Assert.Equal("../elsewhere", opened.ReadLink($"{far}one", "link"));
+        using var nowhere = files.OpenFolder($"{folder}/nowhere");
+        Assert.Null(nowhere.ReadText("one", "text"));
+    }
+
+    [Fact]
+    public void Parts_are_done_side_by_side_and_the_first_ones_failure_is_told()
+    {
+        var done = new int[4];
+        Side.BySide(4, part => done[part] = part + 1);
+        Assert.Equal([1, 2, 3, 4], done);
+        Assert.Equal(
+            "two",
+            Assert
+                .Throws<HostFailure>(() =>
+                    Side.BySide(
+                        4,
+                        part =>
+                        {
+                            if (part > 1)
+                                throw new HostFailure(part == 2 ? "two" : "three");
+                        }
+                    )
+                )
+                .Message
+        );
+    }
+
+    [Fact]
     public void A_lock_is_waited_for_and_given_up_at_the_deadline()
     {
         var path = Path.Combine(folder, "lock");

@@ -382,6 +382,32 @@ public class PlannerTests
     public void A_line_that_is_no_step_is_refused(string line) => Assert.Throws<FormatException>(() => Step.Parse(line));
 
     [Fact]
+    public void A_list_finds_the_reason_that_all_rules_find_first()
+    {
+        var compared = 0;
+        foreach (
+            var data in typeof(PlannerTests)
+                .GetMethod(nameof(Refuses_with_the_code))!
+                .GetCustomAttributes(typeof(InlineDataAttribute), inherit: false)
+                .Cast<InlineDataAttribute>()
+        )
+        {
+            var words = data.GetData(null!).Single();
+            var host = HostText.Parse((string)words[0]);
+            foreach (var function in host.Functions.Keys)
+            {
+                var all = PciPass.Core.Rules.Catalogue.Check(host, new Request(Verb.Hide, [function], null, []));
+                Assert.Equal(
+                    all.FirstOrDefault(finding => finding.Severity >= Severity.Refuse && finding.Subject != "host"),
+                    PciPass.Core.Rules.Catalogue.FirstRefusalToHide(host, function)
+                );
+                compared++;
+            }
+        }
+        Assert.True(compared > 100, $"{compared} functions were compared");
+    }
+
+    [Fact]
     public void Every_finding_weighs_what_its_rule_says_it_may()
     {
         var rules = PciPass.Core.Rules.Catalogue.All.ToDictionary(rule => rule.Code);

@@ -14,6 +14,7 @@ public sealed class PciIdsFile
 
     readonly Dictionary<ushort, string> vendors = [];
     readonly Dictionary<(ushort Vendor, ushort Device), string> devices = [];
+    readonly Dictionary<(ushort Vendor, ushort Device), string> names = [];
 
     /// <summary>Reads the names of <paramref name="wanted"/> out of the file's text.</summary>
     public PciIdsFile(ReadOnlySpan<byte> text, IEnumerable<PciIds> wanted)
@@ -55,8 +56,12 @@ public sealed class PciIdsFile
     /// <summary>Vendor and device in words; the ids in hexadecimal for what the list does not know.</summary>
     public string Name(PciIds ids)
     {
+        if (names.TryGetValue((ids.Vendor, ids.Device), out var known))
+            return known;
         var vendor = vendors.TryGetValue(ids.Vendor, out var vendorName) ? Short(vendorName) : $"vendor {ids.Vendor:x4}";
-        return devices.TryGetValue((ids.Vendor, ids.Device), out var device) ? $"{vendor} {device}" : $"{vendor} device {ids.Device:x4}";
+        return names[(ids.Vendor, ids.Device)] = devices.TryGetValue((ids.Vendor, ids.Device), out var device)
+            ? $"{vendor} {device}"
+            : $"{vendor} device {ids.Device:x4}";
     }
 
     /// <summary>A vendor's name without the form of its company, which tells nobody anything in a table.</summary>

@@ -74,14 +74,64 @@ public static class Catalogue
         new DriverGone(),
     ];
 
+    /// <summary>
+    /// Those that can hold against hiding a function something that lies in the function itself: what a list asks of each. (The others speak
+    /// of guests, of images, of the next start and of the host; PlannerTests compares.)
+    /// </summary>
+    static readonly ImmutableArray<Rule> AgainstHiding =
+    [
+        .. All.Where(rule =>
+            rule
+                is Busy
+                    or NotPassable
+                    or HasVirtualFunctions
+                    or AttachedElsewhere
+                    or OtherBackend
+                    or RootFileSystem
+                    or OwnSession
+                    or InUseNetwork
+                    or OtherNetworkNamespace
+                    or InUseDisk
+                    or InUseConsole
+                    or BootFramebuffer
+                    or InUseWatchdog
+                    or OpenNode
+                    or NoAnswer
+                    or SharedRequester
+                    or GroupShared
+                    or BarSharesPage
+                    or ReservedByFirmware
+                    or OtherRequester
+        ),
+    ];
+
+    /// <summary>Those of them that have something to say of a function that the host uses for nothing.</summary>
+    static readonly ImmutableArray<Rule> AgainstHidingUnused =
+    [
+        .. AgainstHiding.Where(rule =>
+            rule
+                is not (
+                    RootFileSystem
+                    or OwnSession
+                    or InUseNetwork
+                    or OtherNetworkNamespace
+                    or InUseDisk
+                    or InUseConsole
+                    or InUseWatchdog
+                    or OpenNode
+                )
+        ),
+    ];
+
     /// <summary>All findings about a request; refusals first, otherwise in the order of <see cref="All"/>.</summary>
     public static ImmutableArray<Finding> Check(HostSnapshot host, Request request) =>
         [.. All.SelectMany(rule => rule.Check(host, request)).OrderByDescending(finding => finding.Severity >= Severity.Refuse)];
 
-    /// <summary>The first refusal among the findings that lies in a function and not in the host; null where there is none. Those behind it are not looked for.</summary>
-    public static Finding? FirstRefusal(HostSnapshot host, Request request)
+    /// <summary>The first reason why a function that is there must not be hidden now that lies in the function and not in the host; null where there is none. Those behind it are not looked for.</summary>
+    public static Finding? FirstRefusalToHide(HostSnapshot host, PciAddress function)
     {
-        foreach (var rule in All)
+        var request = new Request(Verb.Hide, [function], null, []);
+        foreach (var rule in host.UsesOf(function).Any() ? AgainstHiding : AgainstHidingUnused)
         {
             foreach (var finding in rule.Check(host, request))
             {
