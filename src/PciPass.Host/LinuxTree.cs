@@ -142,7 +142,11 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             return true;
         }
 
-        protected override void Dispose(bool disposing) => _ = Libc.Close(descriptor);
+        protected override void Dispose(bool disposing)
+        {
+            _ = Libc.Close(descriptor);
+            base.Dispose(disposing);
+        }
     }
 
     [SkipLocalsInit]
