@@ -23,6 +23,7 @@ public partial class FuzzTests
     [
         ("address", ["0000:09:00.0", "09:00.0", "10000:e1:00.7"], bytes => { _ = PciAddress.TryParse(Text(bytes), out _); Own(() => PciAddress.Parse(Text(bytes))); }),
         ("node device", ["pci_0000_09_00_0", "pci_8086_3a6c"], bytes => _ = PciAddress.TryParseNodeDevice(Text(bytes), out _)),
+        ("alias", ["pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"], bytes => _ = PciAlias.TryParse(Text(bytes), out _, out _)),
         ("driver name", ["e1000e", "vfio-pci"], bytes => { _ = DriverName.TryParse(Text(bytes), out _); Own(() => DriverName.Parse(Text(bytes))); }),
         ("guest name", ["web1", "db-2.example"], bytes => { _ = GuestName.TryParse(Text(bytes), out _); Own(() => GuestName.Parse(Text(bytes))); }),
         ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
