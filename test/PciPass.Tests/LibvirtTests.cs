@@ -176,7 +176,7 @@ public class LibvirtTests
             "hide --now 09:00.0", "unhide --now 09:00.0",
         ];
         var unmanaged = Managed.Replace("yes", "no", StringComparison.Ordinal);
-        for (var seed = 0; seed < 150; seed++)
+        for (var seed = 0; seed < 100; seed++)
         {
             var random = new Random(seed);
             var host = Host(new QemuPlan("web1"));
