@@ -45,7 +45,7 @@ calls() { # COUNT
 calls 1000
 calls 4000
 
-awk -v binary="$(stat -c %s "$program")" -v cpu="$(nproc)" -f bench/report.awk "$results" "$tools/calls.1000" "$tools/calls.4000" >"$tools/report.md"
+awk -v binary="$(stat -c %s "$program")" -v cpu="$(nproc)" -v how="${1:-}" -v load="$(cut -d' ' -f2 /proc/loadavg)" -f bench/report.awk "$results" "$tools/calls.1000" "$tools/calls.4000" >"$tools/report.md"
 awk -f bench/picture.awk "$results" >docs/performance.svg
 awk -v report="$tools/report.md" '
     /<!-- measured/ { print; while ((getline line <report) > 0) print line; inside = 1 }
