@@ -75,13 +75,22 @@ sealed class DiskUseReader(SysTree files, BlockDevices devices, ImmutableArray<H
         }
     }
 
-    /// <summary>btrfs tells all devices of each of its mounted file systems (fs/btrfs/sysfs.c); the mount table names one.</summary>
+    /// <summary>
+    /// btrfs tells all devices of each of its mounted file systems (fs/btrfs/sysfs.c); the mount table names one, and what is mounted there
+    /// lies on the others as well.
+    /// </summary>
     void ReadFileSystemsOfMany()
     {
         foreach (var id in files.List("/sys/fs/btrfs"))
         {
-            foreach (var name in files.List($"/sys/fs/btrfs/{id}/devices"))
-                Add(name, HostUseKind.Holder, $"the btrfs file system {id}", unlessMounted: true);
+            var members = files.List($"/sys/fs/btrfs/{id}/devices").SelectMany(devices.FunctionsBelow).Distinct().ToArray();
+            var points = uses.Where(use => use.Kind == HostUseKind.Mount && members.Contains((use.Address, use.Name))).Select(use => use.Detail).Distinct().ToArray();
+            foreach (var (function, name) in members.Where(member => !uses.Any(use => use.Kind == HostUseKind.Mount && (use.Address, use.Name) == member)))
+            {
+                uses.AddRange(points.Select(point => new HostUse(function, HostUseKind.Mount, name, point)));
+                if (points.Length == 0)
+                    uses.Add(new HostUse(function, HostUseKind.Holder, name, $"the btrfs file system {id}"));
+            }
         }
     }
 

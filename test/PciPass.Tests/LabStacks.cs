@@ -18,7 +18,7 @@ public sealed class LabStacks(LabStacks.Stacked host) : LabTest(host), IClassFix
 
         // Names that tell the function, for the kernel's own depend on who was first.
         protected override string Start => """
-            depmod -a && modprobe -a dm-mod dm-crypt dm-snapshot raid1 ext4 loop usb-storage sd_mod ahci usbhid hid-generic i6300esb bridge bonding 8021q macvlan ipvlan
+            depmod -a && modprobe -a dm-mod dm-crypt dm-snapshot raid1 ext4 loop usb-storage sd_mod ahci usbhid hid-generic bridge bonding 8021q macvlan ipvlan && modprobe i6300esb heartbeat=1000
             for pair in 03:left 04:right; do ip link set "$(ls /sys/bus/pci/devices/0000:${pair%:*}:00.0/net)" name ${pair#*:}; done
             until ls /sys/bus/pci/devices/0000:05:00.0/usb*/*/*/host*/target*/*/block/* && ls /sys/bus/pci/devices/0000:00:1f.2/ata*/host*/target*/*/block/*; do [ $((tries += 1)) -lt 100 ] || exit 1; usleep 200000; done >/dev/null 2>&1
             """;
@@ -83,7 +83,7 @@ public sealed class LabStacks(LabStacks.Stacked host) : LabTest(host), IClassFix
     public void Swap_on_an_encrypted_disk_is_a_use_of_it()
     {
         var disk = DiskOf(Second);
-        IsAReason(Second, $"echo \"0 65536 crypt aes-xts-plain64 $(printf '%064d' 1) 0 /dev/{disk} 0\" | dmsetup create swap0 && dmsetup mknodes && mkswap /dev/mapper/swap0 && swapon /dev/mapper/swap0",
+        IsAReason(Second, $"echo \"0 65536 crypt aes-cbc-plain64 $(printf '%064d' 1) 0 /dev/{disk} 0\" | dmsetup create swap0 && dmsetup mknodes && mkswap /dev/mapper/swap0 && swapon /dev/mapper/swap0",
             $"swapoff /dev/mapper/swap0; dmsetup remove swap0 && dd if=/dev/zero of=/dev/{disk} bs=64k count=1", "in-use-disk", $"its disk {disk} holds swap in use");
     }
 
