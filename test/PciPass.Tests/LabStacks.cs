@@ -35,7 +35,7 @@ public sealed class LabStacks(LabStacks.Stacked host) : LabTest(host), IClassFix
             d=$(basename $(ls -d /sys/bus/pci/devices/0000:0$((n + 1)):00.0/nvme/nvme*/nvme*n1))
             cat /sys/block/$d/dev >new_dev && echo $n >dev-$d/slot && echo 40960 >dev-$d/size || exit
         done
-        echo none >resync_start; echo active >array_state
+        echo 40960 >component_size; echo none >resync_start; echo active >array_state
         [ -b /dev/md7 ] && [ "$(blockdev --getsize64 /dev/md7)" -gt 0 ]
         """).Exits(0);
 
