@@ -26,6 +26,11 @@ static class ModprobeWay
     /// <summary>Lets pciback be loaded before a driver, where no line does so already.</summary>
     internal static BootFiles LoadFirst(BootFiles files, DriverName driver, List<BootProblem> problems)
     {
+        if ($"{driver}".Contains(' '))
+        {
+            problems.Add(new BootProblem($"the driver \"{driver}\" is in a module of another name, which cannot be known from here", "use --method initramfs"));
+            return files;
+        }
         var setup = new ModprobeSetup(files.Modprobe);
         // modprobe goes by the first line that means the module, and looks no further.
         var (install, softdep) = (setup.FindInstall($"{driver}"), setup.FindSoftdep($"{driver}"));

@@ -85,7 +85,7 @@ public abstract record Step
 
         NetworkSettings? Settings(string word) => Content(word) is FileContent content ? NetworkSettings.Parse(content.Text) : null;
 
-        static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word);
+        static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word.Replace(Blank, " ", StringComparison.Ordinal));
 
         static Plug Plug(PciAddress address, string word, bool plugged)
         {
@@ -106,7 +106,10 @@ public abstract record Step
         }
     }
 
-    private protected static string Word(DriverName? driver) => driver?.ToString() ?? "-";
+    /// <summary>What stands for a blank in a driver's name, since blanks part the words of a line: as the kernel writes it in its tables.</summary>
+    const string Blank = "\\040";
+
+    private protected static string Word(DriverName? driver) => driver?.ToString().Replace(" ", Blank, StringComparison.Ordinal) ?? "-";
 }
 
 /// <summary>A step that changes one function.</summary>

@@ -17,8 +17,12 @@ static class DeviceUseReader
         }
         foreach (var name in files.List("/sys/class/watchdog"))
         {
-            if (KernelNames.FunctionBehind(files.ReadLink($"/sys/class/watchdog/{name}")) is PciAddress function && files.ReadText($"/sys/class/watchdog/{name}/state") == "active")
-                uses.Add(new HostUse(function, HostUseKind.Watchdog, name, files.ReadText($"/sys/class/watchdog/{name}/identity") ?? name));
+            if (files.ReadText($"/sys/class/watchdog/{name}/state") != "active")
+                continue;
+            var identity = files.ReadText($"/sys/class/watchdog/{name}/identity") ?? name;
+            // Some drivers do not say what their watchdog hangs on, and give it their own name (i6300esb, seen in the lab).
+            var behind = KernelNames.FunctionBehind(files.ReadLink($"/sys/class/watchdog/{name}")) is PciAddress own ? [own] : functions.Values.Where(function => function.Driver?.ToString() == identity).Select(function => function.Address);
+            uses.AddRange(behind.Select(function => new HostUse(function, HostUseKind.Watchdog, name, identity)));
         }
     }
 

@@ -47,9 +47,19 @@ public class FormatTests
         ["0000:00:1f.0", "0000:09:00.0", "0000:09:00.1", "0000:10:00.0", "10000:00:00.0"],
         ((string[])["10000:00:00.0", "0000:10:00.0", "0000:09:00.1", "0000:09:00.0", "0000:00:1f.0"]).Select(text => PciAddress.Parse(text)).Order().Select(address => address.ToString()));
 
+    [Fact]
+    public void A_drivers_name_may_have_blanks_and_the_journal_keeps_them()
+    {
+        var step = new Rebind(PciAddress.Parse("0000:00:1b.0"), DriverName.Parse("HDA Intel"), null);
+        Assert.Equal(@"rebind 0000:00:1b.0 HDA\040Intel -> -", step.Text);
+        Assert.Equal(step, Step.Parse(step.Text));
+    }
+
     [Theory]
     [InlineData("../../x")]
-    [InlineData("a b")]
+    [InlineData(" a")]
+    [InlineData("a ")]
+    [InlineData("a\tb")]
     [InlineData("a\nb")]
     [InlineData("")]
     [InlineData("..")]

@@ -63,7 +63,8 @@ sealed class HostRecord
         tree.AddFile($"{place}/vendor", $"0x{words[2][..4]}\n");
         tree.AddFile($"{place}/device", $"0x{words[2][5..]}\n");
         tree.AddFile($"{place}/class", $"0x{words[3]}\n");
-        if (Value(words, "driver") is string driver)
+        // A blank in a name is written as the kernel writes it in its tables.
+        if (Value(words, "driver")?.Replace("\\040", " ", StringComparison.Ordinal) is string driver)
         {
             tree.AddLink($"{place}/driver", $"/sys/bus/pci/drivers/{driver}");
             tree.AddDirectory($"/sys/bus/pci/drivers/{driver}");
