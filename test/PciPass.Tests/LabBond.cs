@@ -96,12 +96,12 @@ public sealed partial class LabBond(LabNetwork host, ITestOutputHelper output) :
         var said = Guest("sleep 1; kill -INT $(cat /run/ping.pid); sleep 1; tail -n 3 /run/ping").Stdout;
         var match = Summary().Match(said);
         Assert.True(match.Success, said);
-        var (sent, received) = (Number(match.Groups[1]), Number(match.Groups[2]));
+        var (sent, received) = (Number(match.Groups["sent"]), Number(match.Groups["received"]));
         return (sent, sent - received);
 
         static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
     }
 
-    [GeneratedRegex(@"(\d+) packets transmitted, (\d+) packets received", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"(?<sent>\d+) packets transmitted, (?<received>\d+) packets received", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Summary();
 }
