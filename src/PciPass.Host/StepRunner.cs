@@ -258,12 +258,14 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     }
 
     /// <summary>
-    /// Whether the guest has never taken up its end of the bus: xen-pcifront is not loaded there. What is plugged in stays so, all complete on
+    /// Whether the guest has never taken up its end of the bus: xen-pcifront is not loaded there (an HVM guest, which has functions through its
+    /// device model, never does). What is plugged in stays so, all complete on
     /// the host's side, and the guest has it as soon as it loads that module. Taken out before, xl would end with success, the guest would
     /// have lost its access, and the nodes would offer the function for ever: a guest that loads the module then has a dead function in front
     /// of it, and its kernel crashes (all seen in the lab). So it can only be waited, for the module or for the guest's end.
     /// </summary>
-    static bool IsUntaken(Xenstore store, Plug plug) => store.Read($"{FrontendPath(plug.Start.Number)}/state") is "1" or "0";
+    static bool IsUntaken(Xenstore store, Plug plug) =>
+        store.Read($"{FrontendPath(plug.Start.Number)}/state") is "1" or "0" && store.Read($"/libxl/{plug.Start.Number}/type") != "hvm";
 
     static GuestHolds Untaken(Plug plug) =>
         new($"guest {plug.Guest} has not taken up its PCI bus: nothing drives it there; it needs the module xen-pcifront{(plug.Plugged ? "" : $", or to end before {plug.Address} can be taken back")}");
