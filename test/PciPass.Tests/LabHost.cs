@@ -78,6 +78,8 @@ public abstract class LabHost(Machine description, string name, params string[] 
         fi
         grep -L '^end ' /var/lib/pcipass/journal/* 2>/dev/null | sed 's/^/open /'
         ip -o addr | sed 's/ *valid_lft.*//; s/^[0-9]*: //'; ip route; ls -1 /etc/xen /sys/class/net; cat /proc/swaps; grep ^/dev/ /proc/mounts
+        # Its child dies with it, a moment later.
+        n=0; while [ $n -lt 20 ] && grep -qlx pcipass /proc/[0-9]*/comm 2>/dev/null; do n=$((n + 1)); usleep 100000; done
         grep -lx pcipass /proc/[0-9]*/comm 2>/dev/null | sed 's/.*/a process pcipass/'
         :
         """).Exits(0).Stdout;
