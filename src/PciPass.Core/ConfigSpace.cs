@@ -13,6 +13,8 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
     const byte PowerManagementCapability = 0x01, MsiCapability = 0x05, PciExpressCapability = 0x10, MsixCapability = 0x11, AdvancedFeaturesCapability = 0x13;
     const ushort DeviceSerialNumberCapability = 0x0003, AccessControlCapability = 0x000d, VirtualizationCapability = 0x0010;
 
+    const int FirstExtended = 0x100, MostExtended = (4096 - FirstExtended) / 8;
+
     readonly ReadOnlySpan<byte> bytes = bytes;
 
     /// <summary>False when there are fewer than 64 bytes, or the function does not answer (vendor ffff).</summary>
@@ -111,6 +113,36 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
         return masked;
     }
 
+    /// <summary>
+    /// Reads as much of a configuration space as anything here looks at: the first 256 bytes, and of the extended ones the list of
+    /// capabilities with the beginning of each. Every four bytes are an access to the device, and one by way of the hypervisor in a
+    /// virtual machine: all 4096 took 36 to 74 ms there, the first 256 took 2.3.
+    /// </summary>
+    /// <param name="buffer">4096 bytes; what was not read becomes zero.</param>
+    /// <param name="source">Passed on to <paramref name="read"/>.</param>
+    /// <param name="read">Reads from an offset on until the buffer is full or the space ends, and returns the number of bytes.</param>
+    /// <returns>How many bytes of the buffer count as read.</returns>
+    public static int Fetch<TSource>(Span<byte> buffer, TSource source, ReadAt<TSource> read)
+    {
+        // As far as the stride of virtual functions; the others end before.
+        const int LongestCapability = 0x18;
+        var end = read(source, 0, buffer[..FirstExtended]);
+        if (end < FirstExtended)
+            return end;
+        buffer[FirstExtended..].Clear();
+        var at = FirstExtended;
+        for (var seen = 0; seen < MostExtended && at >= FirstExtended; seen++)
+        {
+            var part = buffer.Slice(at, Math.Min(LongestCapability, buffer.Length - at));
+            var count = read(source, at, part);
+            if (count < 4)
+                break;
+            end = Math.Max(end, at + count);
+            at = NextExtended(BinaryPrimitives.ReadUInt32LittleEndian(part)) ?? 0;
+        }
+        return end;
+    }
+
     byte Byte(int at) => at < bytes.Length ? bytes[at] : (byte)0;
 
     ushort Word(int at) => at + 2 <= bytes.Length ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]) : (ushort)0;
@@ -135,20 +167,26 @@ public readonly ref struct ConfigSpace(ReadOnlySpan<byte> bytes)
 
     int? FindExtendedCapability(ushort id)
     {
-        const int First = 0x100, Most = (4096 - First) / 8;
-        var at = First;
-        for (var seen = 0; seen < Most && at >= First && at + 4 <= bytes.Length; seen++)
+        var at = FirstExtended;
+        for (var seen = 0; seen < MostExtended && at >= FirstExtended && at + 4 <= bytes.Length; seen++)
         {
             var header = BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
-            if (header is 0 or uint.MaxValue)
+            if (NextExtended(header) is not int next)
                 return null;
             if ((ushort)header == id)
                 return at;
-            at = (int)(header >> 20) & 0xffc;
+            at = next;
         }
         return null;
     }
+
+    /// <summary>Where the header of the next extended capability is, 0 behind the last; null where there is no capability.</summary>
+    static int? NextExtended(uint header) => header is 0 or uint.MaxValue ? null : (int)(header >> 20) & 0xffc;
 }
+
+/// <summary>Reads from an offset on until the buffer is full or there is no more.</summary>
+/// <returns>The number of bytes.</returns>
+public delegate int ReadAt<TSource>(TSource source, int offset, Span<byte> buffer);
 
 /// <summary>Device/port types of the PCI Express capability (PCI Express Base Specification, 7.5.3.2).</summary>
 public enum PciExpressType : byte

@@ -70,7 +70,7 @@ static class FunctionReader
         var physical = common?.IsVirtual(address) == true ? Physical() : null;
         // What the configuration space of a virtual function could tell decides nothing in a list.
         var isSkipped = physical is not null;
-        var count = isSkipped ? 0 : files.Read(entry, "config", buffer);
+        var count = isSkipped ? 0 : files.ReadConfig(entry, buffer);
         if (count < 0 || (common is null ? ReadPlace(files, entry) : common.PlaceOf(entry, address)) is not var (path, parent))
             return null;
         var config = new ConfigSpace(buffer[..count]);

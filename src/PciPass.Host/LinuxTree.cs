@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text;
+using PciPass.Core;
 
 namespace PciPass.Host;
 
@@ -111,6 +112,28 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             {
                 // Again by its whole path, which the failure then names.
                 return base.Read(entry, name, buffer);
+            }
+        }
+
+        [SkipLocalsInit]
+        public override int ReadConfig(string entry, Span<byte> buffer)
+        {
+            Span<byte> below = stackalloc byte[Longest];
+            var file = Join(entry, "config", below) ? Libc.OpenAt(descriptor, below, Libc.O_RDONLY | Libc.O_CLOEXEC, 0) : -1;
+            if (file < 0)
+                return base.ReadConfig(entry, buffer);
+            try
+            {
+                return ConfigSpace.Fetch(
+                    buffer,
+                    (File: file, Path: $"{Path}/{entry}/config"),
+                    static (source, offset, part) =>
+                        Libc.ReadAt(source.File, part, part.Length, offset) is >= 0 and var count ? (int)count : throw new HostFailure("read", source.Path, Libc.LastError)
+                );
+            }
+            finally
+            {
+                _ = Libc.Close(file);
             }
         }
 

@@ -15,6 +15,12 @@ public class SysFolder(SysTree files, string path) : IDisposable
     /// <inheritdoc cref="SysTree.Read"/>
     public virtual int Read(string entry, string name, Span<byte> buffer) => files.Read($"{path}/{entry}/{name}", buffer);
 
+    /// <summary>An entry's PCI configuration space, where it can be read in parts only as far as anything looks at it (<see cref="Core.ConfigSpace.Fetch"/>).</summary>
+    /// <param name="entry">The function.</param>
+    /// <param name="buffer">4096 bytes.</param>
+    /// <returns>How many bytes count as read; -1 when there is no such file.</returns>
+    public virtual int ReadConfig(string entry, Span<byte> buffer) => Read(entry, "config", buffer);
+
     /// <summary>The target of a link in an entry, or of the entry itself where the name is empty; null when there is no such link.</summary>
     public virtual string? ReadLink(string entry, string name) =>
         files.ReadLink(name.Length > 0 ? $"{path}/{entry}/{name}" : $"{path}/{entry}");

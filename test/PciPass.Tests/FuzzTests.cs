@@ -97,8 +97,17 @@ public partial class FuzzTests
         ("grub settings", ["A=\"b\"\nexport C='d e' # f\nG+=\" h\"\n"], bytes => ShellAssignments.Parse("/x", Text(bytes))),
         ("config space", [ConfigSeed()], bytes =>
         {
-            var config = new ConfigSpace(bytes);
-            _ = (config.Answers, config.Class.Name, config.HeaderType, config.InterruptPin, config.Ids, config.ExpressType, config.SerialNumber, config.IsMultiFunction);
+            // What is looked at is the same where it was read in parts.
+            var parts = new byte[4096];
+            var whole = bytes.AsSpan(0, Math.Min(bytes.Length, parts.Length)).ToArray();
+            Array.Fill(parts, (byte)0xa5);
+            var count = ConfigSpace.Fetch(parts, whole, (source, offset, part) =>
+            {
+                var from = source.AsSpan(Math.Min(offset, source.Length));
+                from[..Math.Min(from.Length, part.Length)].CopyTo(part);
+                return Math.Min(from.Length, part.Length);
+            });
+            Assert.Equal(Seen(whole), Seen(parts.AsSpan(0, count)));
         }),
         ("guest reference", ["qemu:web1", "xen:web1", "web1"], bytes => { _ = GuestReference.TryParse(Text(bytes), out _); Own(() => GuestReference.Parse(Text(bytes))); }),
         ("QEMU's arguments", ["qemu\0-name\0guest=web1,debug-threads=on\0-chardev\0socket,id=m,path=/run/a,,b\0-mon\0chardev=m,mode=control\0-qmp\0unix:/run/x,server\0"], bytes =>
@@ -223,6 +232,16 @@ public partial class FuzzTests
 
         """;
 
+    /// <summary>All that a configuration space is asked for.</summary>
+    static object Seen(ReadOnlySpan<byte> bytes)
+    {
+        var config = new ConfigSpace(bytes);
+        return (
+            (config.Answers, config.Class, config.HeaderType, config.IsMultiFunction, config.InterruptPin, config.Ids, config.ExpressType, config.SerialNumber),
+            (config.IsHeaderOnly, string.Join(' ', config.WideBars), config.SecondaryBus, config.HasMessageInterrupts, config.AccessControl, config.OwnResets, config.UsesPhantomFunctions, config.VirtualFunctions)
+        );
+    }
+
     static string ConfigSeed()
     {
         var bytes = new byte[0x180];
@@ -232,7 +251,11 @@ public partial class FuzzTests
         bytes[0x34] = 0xc8;
         (bytes[0xc8], bytes[0xc9], bytes[0xe0]) = (0x01, 0xe0, 0x10);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x100), 0x14010001);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x140), 0x00010003);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x140), 0x15010003);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x150), 0x1601000d);
+        (bytes[0x154], bytes[0x156]) = (0x1d, 0x1d);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(0x160), 0x00010010);
+        (bytes[0x168], bytes[0x170], bytes[0x174], bytes[0x176]) = (1, 2, 128, 2);
         return Encoding.Latin1.GetString(bytes);
     }
 
