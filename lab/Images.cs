@@ -42,6 +42,14 @@ public sealed class Images
         return Path.Combine(Folder, "libvirt.cpio");
     }
 
+    /// <summary>systemd as the first process, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
+    /// <exception cref="LabException">It cannot be made.</exception>
+    public string Systemd()
+    {
+        Run(Path.Combine(Checkout, "lab", "systemd.sh"), progress: null);
+        return Path.Combine(Folder, "systemd.cpio");
+    }
+
     /// <summary>The root file system that a distribution's initramfs starts.</summary>
     public string Root => Path.Combine(Folder, "root.cpio");
 

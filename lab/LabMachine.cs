@@ -202,24 +202,19 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu)
+        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasSystemd)
         {
             return images.Dom0;
         }
         var initrd = Path.Combine(_folder, "initrd");
         File.Copy(machine.Initramfs is Initramfs kind ? images.InitramfsOf(kind) : images.Dom0, initrd);
         using var stream = new FileStream(initrd, FileMode.Append);
-        if (machine.HasQemu)
+        string[] overlays = [.. machine.HasQemu ? [images.Kvm()] : (string[])[], .. machine.HasLibvirt ? [images.Libvirt()] : (string[])[], .. machine.HasSystemd ? [images.Systemd()] : (string[])[]];
+        foreach (var overlay in overlays)
         {
             Align(stream);
-            using var kvm = File.OpenRead(images.Kvm());
-            kvm.CopyTo(stream);
-        }
-        if (machine.HasLibvirt)
-        {
-            Align(stream);
-            using var libvirt = File.OpenRead(images.Libvirt());
-            libvirt.CopyTo(stream);
+            using var archive = File.OpenRead(overlay);
+            archive.CopyTo(stream);
         }
         Align(stream);
         var files = machine.Files;

@@ -35,6 +35,9 @@ public sealed record Machine
     /// <summary>Whether libvirt is there to run them (<c>lab-libvirt</c>).</summary>
     public bool HasLibvirt { get; init; }
 
+    /// <summary>Whether systemd starts it, with the unit of pcipass' package.</summary>
+    public bool HasSystemd { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 

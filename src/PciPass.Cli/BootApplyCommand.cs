@@ -64,6 +64,11 @@ static class BootApplyCommand
         var snapshot = session.Read();
         if (snapshot.Hypervisor != Hypervisor.XenDom0)
             return [.. hider.Apply(devices)];
+        if (!snapshot.PcibackLoaded && !devices.Functions.IsEmpty)
+        {
+            hider.LoadModule(DriverName.Pciback);
+            snapshot = session.Read();
+        }
         List<BootReport> reports = [.. devices.Errors.Select(error => new BootReport(false, $"{error}: nothing is hidden for it"))];
         foreach (var decision in BootDecision.Of(devices, snapshot.Functions, snapshot.Hypervisor))
             reports.Add(ApplyLate(session, snapshot, decision));

@@ -97,7 +97,8 @@ public sealed class BootHider(HostSystem host)
             runner.Act(new Rebind(function.Address, null, native));
     }
 
-    void LoadModule(DriverName driver)
+    /// <summary>Loads the driver that holds functions, where it is not there yet: nobody else may do so while a host starts.</summary>
+    public void LoadModule(DriverName driver)
     {
         if (host.Files.Exists($"/sys/bus/pci/drivers/{driver}"))
             return;

@@ -127,6 +127,18 @@ public class BootTests
     }
 
     [Fact]
+    public void The_late_unit_loads_pciback_where_nothing_else_has()
+    {
+        var host = Machines.Make("");
+        Told.By(host, "hide 09:00.0");
+        host.WithoutPciback().Reboot();
+        Assert.False(host.Files.Exists("/sys/bus/pci/drivers/pciback"));
+        var late = Told.By(host, "boot apply");
+        Assert.Equal("0000:09:00.0 is hidden late, after driver e1000e (operation 2)\n", late.Output);
+        Assert.Equal("pciback", host.Function("09:00.0").Driver);
+    }
+
+    [Fact]
     public void Systemd_itself_takes_the_unit()
     {
         if (!File.Exists("/usr/bin/systemd-analyze"))
