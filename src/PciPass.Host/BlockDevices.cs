@@ -56,8 +56,13 @@ sealed class BlockDevices
         if (!path.StartsWith("/dev/", StringComparison.Ordinal))
             return null;
         var name = files.ReadLink(path) is string target ? LastPart(target) : path[5..].Replace('/', '!');
-        return links.ContainsKey(name) ? name : null;
+        return links.ContainsKey(name) ? name : OfMapper(path);
     }
+
+    /// <summary>Without udev, and on old systems, what lies in /dev/mapper are devices by device mapper's own names, no links (seen in the lab).</summary>
+    string? OfMapper(string path) => path.StartsWith("/dev/mapper/", StringComparison.Ordinal)
+        ? links.Keys.FirstOrDefault(name => name.StartsWith("dm-", StringComparison.Ordinal) && files.ReadText($"{folders[name]}/dm/name") == path["/dev/mapper/".Length..])
+        : null;
 
     /// <summary>What stands right on a device: device mapper, md, bcache.</summary>
     public IReadOnlyList<string> HoldersOf(string name) => folders.TryGetValue(name, out var folder) ? files.List($"{folder}/holders") : [];
