@@ -76,7 +76,9 @@ public sealed partial class LabBond(LabNetwork host, ITestOutputHelper output) :
             EOF
             chmod +x /tmp/vif-script
             modules=$(modprobe --show-depends -a xen-netfront bonding | sed -n 's/^insmod //p')
-            { cat /boot/guest.cpio; (cd / && printf '%s\n' $modules | sed 's|^/||' | cpio -o -H newc); } >/tmp/bond.cpio
+            # With their folders, in front of them: the kernel makes none of its own.
+            places() { for path in $modules; do while [ $path != / ]; do echo ${path#/}; path=$(dirname $path); done; done; }
+            { cat /boot/guest.cpio; (cd / && places | sort -u | cpio -o -H newc); } >/tmp/bond.cpio
             sed -e 's/web1/bond1/' -e 's|/boot/guest.cpio|/tmp/bond.cpio|' /etc/xen/web1.cfg >/tmp/bond1.cfg
             echo 'vif = [ "mac=52:54:00:b0:4d:01,script=/tmp/vif-script" ]' >>/tmp/bond1.cfg
             printf '%s\n' $modules >/tmp/bond.modules
