@@ -123,7 +123,6 @@ public class SaveTests
     [Theory]
     [InlineData("can-save hvm1", "survival-unknown")]
     [InlineData("can-save nobody", "guest-unknown")]
-    [InlineData("can-migrate web1", "live-migration")]
     [InlineData("can-migrate hvm1", "survival-unknown")]
     [InlineData("save web1 /no/such/folder/web1", "image-place")]
     [InlineData("save web1 /etc/xen/web1.cfg", "image-place")]
