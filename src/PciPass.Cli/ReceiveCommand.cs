@@ -114,7 +114,7 @@ static class ReceiveCommand
         RecoverCommand.RecoverInterrupted(session);
         if (StateOf(session, path) == CopyState.Started)
             return ExitCode.Done;
-        var code = RestoreCommand.Start(session, Wish, path, dryRun: false, json: false);
+        var code = RestoreCommand.Start(session, Wish, path, dryRun: false, json: false, isMove: true);
         // Where a function did not go in, the same can be tried again by hand, and for that they are needed.
         if (code == ExitCode.Done)
             Remove(session, path);

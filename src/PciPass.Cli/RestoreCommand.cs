@@ -70,7 +70,13 @@ static class RestoreCommand
     }
 
     /// <summary>The command, for a caller that holds the lock.</summary>
-    public static int Start(Session session, Request wish, string path, bool dryRun, bool json)
+    /// <param name="session">The session.</param>
+    /// <param name="wish">What is asked for.</param>
+    /// <param name="path">The image.</param>
+    /// <param name="dryRun">Only tell what would be done.</param>
+    /// <param name="json">As JSON.</param>
+    /// <param name="isMove">Whether the caller removes the image when all is done.</param>
+    public static int Start(Session session, Request wish, string path, bool dryRun, bool json, bool isMove = false)
     {
         var snapshot = session.Read();
         var image = GuestImageReader.Read(session.Host.Files, path);
@@ -100,10 +106,13 @@ static class RestoreCommand
         }
         var guest = snapshot.FindGuest(request.Guest!.Value);
         attach = attach with { Functions = [.. attach.Functions.Where(address => snapshot.FindAttachment(address)?.Guest != guest?.Start)] };
-        return Attach(session, snapshot, attach, image, chosen, runs, dryRun, json);
+        var code = Attach(session, snapshot, attach, chosen, runs, dryRun, json);
+        if (!json && !dryRun && !runs && !isMove && code == ExitCode.Done)
+            session.Terminal.Output.WriteLine($"{image.Path} is of no further use: started from it once more, {attach.Guest} would meet disks that have changed since");
+        return code;
     }
 
-    static int Attach(Session session, HostSnapshot snapshot, Request attach, GuestImage image, ImmutableArray<(SavedFunction Was, PciAddress? Now)> chosen, bool ran, bool dryRun, bool json)
+    static int Attach(Session session, HostSnapshot snapshot, Request attach, ImmutableArray<(SavedFunction Was, PciAddress? Now)> chosen, bool ran, bool dryRun, bool json)
     {
         var code = ExitCode.Done;
         if (!attach.Functions.IsEmpty)
@@ -129,8 +138,6 @@ static class RestoreCommand
         }
         if (!dryRun)
             WriteSlots(session, chosen);
-        if (!json && !dryRun && !ran)
-            session.Terminal.Output.WriteLine($"{image.Path} is of no further use: started from it once more, {attach.Guest} would meet disks that have changed since");
         return code;
     }
 
