@@ -50,6 +50,14 @@ public sealed class Images
         return Path.Combine(Folder, "systemd.cpio");
     }
 
+    /// <summary>ssh with what it needs, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
+    /// <exception cref="LabException">It cannot be made.</exception>
+    public string Ssh()
+    {
+        Run(Path.Combine(Checkout, "lab", "ssh.sh"), progress: null);
+        return Path.Combine(Folder, "ssh.cpio");
+    }
+
     /// <summary>The root file system that a distribution's initramfs starts.</summary>
     public string Root => Path.Combine(Folder, "root.cpio");
 

@@ -202,14 +202,14 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasSystemd)
+        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasSystemd && !machine.HasSsh)
         {
             return images.Dom0;
         }
         var initrd = Path.Combine(_folder, "initrd");
         File.Copy(machine.Initramfs is Initramfs kind ? images.InitramfsOf(kind) : images.Dom0, initrd);
         using var stream = new FileStream(initrd, FileMode.Append);
-        string[] overlays = [.. machine.HasQemu ? [images.Kvm()] : (string[])[], .. machine.HasLibvirt ? [images.Libvirt()] : (string[])[], .. machine.HasSystemd ? [images.Systemd()] : (string[])[]];
+        string[] overlays = [.. machine.HasQemu ? [images.Kvm()] : (string[])[], .. machine.HasLibvirt ? [images.Libvirt()] : (string[])[], .. machine.HasSystemd ? [images.Systemd()] : (string[])[], .. machine.HasSsh ? [images.Ssh()] : (string[])[]];
         foreach (var overlay in overlays)
         {
             Align(stream);

@@ -38,6 +38,9 @@ public sealed record Machine
     /// <summary>Whether systemd starts it, with the unit of pcipass' package.</summary>
     public bool HasSystemd { get; init; }
 
+    /// <summary>Whether it can be reached by ssh and reach others (<c>lab-ssh</c>).</summary>
+    public bool HasSsh { get; init; }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 

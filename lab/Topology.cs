@@ -60,6 +60,15 @@ public sealed record Topology
         return With("-netdev", $"user,id={id}").Device($"{model},netdev={id},bus={bus},addr={address},mac={mac}{option}");
     }
 
+    /// <summary>A network card that leads to another machine, and nowhere else.</summary>
+    /// <param name="bus">The bus above.</param>
+    /// <param name="address">Device and function.</param>
+    /// <param name="mac">The card's address.</param>
+    /// <param name="socket">A Unix socket: the way from one QEMU to the other.</param>
+    /// <param name="listens">Whether this machine makes the socket: it is started first.</param>
+    public Topology CableTo(string bus, string address, string mac, string socket, bool listens) =>
+        With("-netdev", $"stream,id=cable,server={(listens ? "on" : "off")},addr.type=unix,addr.path={socket}").Device($"e1000e,netdev=cable,bus={bus},addr={address},mac={mac}");
+
     /// <summary>An NVMe disk.</summary>
     /// <param name="bus">The bus above.</param>
     /// <param name="serial">Its serial number.</param>

@@ -20,16 +20,21 @@ static class CanSaveCommand
         var guest = Options.Guest();
         var accept = Options.Accept();
         var json = Options.Json();
+        var to = new Argument<string?>("HOST") { Description = "Where it would go: that host is asked too.", Arity = ArgumentArity.ZeroOrOne };
         var command = new Command(name, description) { guest, accept, json };
-        command.SetAction(parsed => Run(session, verb, parsed.GetValue(guest)!, ChangeCommand.Codes(parsed.GetValue(accept)), parsed.GetValue(json)));
+        if (verb == Verb.Migrate)
+            command.Arguments.Add(to);
+        command.SetAction(parsed => Run(session, verb, parsed.GetValue(guest)!, verb == Verb.Migrate && parsed.GetValue(to) is string host ? MigrateCommand.Host(host) : null, ChangeCommand.Codes(parsed.GetValue(accept)), parsed.GetValue(json)));
         return command;
     }
 
-    static int Run(Session session, Verb verb, string word, ImmutableSortedSet<string> accepted, bool json)
+    static int Run(Session session, Verb verb, string word, RemoteHost? to, ImmutableSortedSet<string> accepted, bool json)
     {
         var name = Session.Guest(word);
         var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), name);
         var request = new Request(verb, FunctionsOf(snapshot, name), name, accepted);
+        if (to is RemoteHost host)
+            request = MigrateCommand.Ask(session, snapshot, request with { Image = new GuestImage(MovedGuest.PathOf(name.Name, session.Host.Clock.GetUtcNow())), Destination = new Destination(host, []) });
         var plan = new Plan(request, [], Catalogue.Check(snapshot, request));
         if (json)
         {

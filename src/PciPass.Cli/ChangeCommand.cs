@@ -176,10 +176,11 @@ static class ChangeCommand
             switch (outcome.Result)
             {
                 case Result.Done:
-                    if (operation.Request.Functions.IsEmpty && operation.Request.Verb is not (Verb.Save or Verb.Restore))
+                    if (operation.Request.Functions.IsEmpty && operation.Request.Verb is not (Verb.Save or Verb.Restore or Verb.Migrate))
                         session.Terminal.Output.WriteLine($"done     (operation {operation.Number})");
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");
+                    MigrateCommand.WriteWhere(session, operation);
                     break;
                 case Result.Unconfirmed:
                     foreach (var address in operation.Request.Functions)
@@ -199,7 +200,9 @@ static class ChangeCommand
                     break;
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
-                        $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it");
+                        operation.Steps.OfType<HandOver>().FirstOrDefault() is HandOver hand && operation.IsUnderWay(operation.Steps.IndexOf(hand))
+                            ? $"pcipass recover     goes on once {hand.Host} answers; pcipass recover --given-up {hand.Host}     where it is gone for good and has not started the guest"
+                            : $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it");
                     foreach (var holder in operation.Request.Functions.SelectMany(address => HolderReader.Read(session.Host.Files, address)))
                         session.Terminal.Errors.WriteLine($"held:  {holder}");
                     break;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.ComponentModel;
+using System.Reflection;
 using PciPass.Host;
 
 namespace PciPass.Cli;
@@ -22,6 +23,9 @@ public static class CommandLine
         5 waiting for a guest that has not let go.
         """;
 
+    /// <summary>This program's version.</summary>
+    public static string Version { get; } = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
     /// <summary>The tree of commands, and the options that all of them share: help, completion and the manual page are made of it.</summary>
     internal static (RootCommand Root, Option<string> Record, Option<string> SystemRoot) Create(Session session)
     {
@@ -38,6 +42,8 @@ public static class CommandLine
             CanSaveCommand.CreateMigrate(session),
             SaveCommand.Create(session),
             RestoreCommand.Create(session),
+            MigrateCommand.Create(session),
+            ReceiveCommand.Create(session),
             BootCommand.Create(session),
             GuestsCommand.Create(session),
             StatusCommand.Create(session),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using PciPass.Core;
+using PciPass.Host;
 
 namespace PciPass.Cli;
 
@@ -16,7 +17,13 @@ static class GuestsCommand
 
     static int Run(Session session, bool json)
     {
-        var all = GuestOverview.Of(session.Read());
+        var snapshot = session.Read();
+        if (session.Host is { IsRecorded: false, Caller.UserId: 0 })
+        {
+            foreach (var guest in snapshot.Guests)
+                snapshot = HistoryReader.Complete(session.Host, session.Journal, snapshot, new GuestReference(guest.Start.Toolstack, guest.Name));
+        }
+        var all = GuestOverview.Of(snapshot);
         if (json)
         {
             Json.Write(session, new JsonGuests([.. all.Select(JsonGuest.Of)]));
@@ -32,6 +39,8 @@ static class GuestsCommand
             table.Add(guest.Name, RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is Guest running ? running.Start.Words : "stopped", Words(guest.Live.Select(each => each.Address)), guest.Configuration.Length == 0 ? "no file" : Words(guest.Configured));
         table.WriteTo(session.Terminal.Output);
         WriteDifferences(session.Terminal.Output, all);
+        foreach (var sentence in all.Select(guest => guest.PlainSave).OfType<string>())
+            session.Terminal.Output.WriteLine(sentence);
         return ExitCode.Done;
     }
 

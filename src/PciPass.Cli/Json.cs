@@ -86,12 +86,12 @@ sealed record JsonAttachment(string Address, string Guest, string? SlotInGuest);
 
 sealed record JsonGuests(JsonGuest[] Guests);
 
-sealed record JsonGuest(string Name, string RunBy, string Type, bool Running, string? Start, string[] Files, JsonGuestFunction[] Functions, string[] Differences)
+sealed record JsonGuest(string Name, string RunBy, string Type, bool Running, string? Start, string[] Files, JsonGuestFunction[] Functions, string[] Differences, string? PlainSave)
 {
     public static JsonGuest Of(GuestOverview guest) => new(guest.Name, GuestsCommand.RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is not null, guest.Running?.Start.ToString(),
         [.. guest.Files.Select(file => file.Path)],
         [.. guest.Live.Select(each => each.Address).Union(guest.Configured).Order().Select(address => new JsonGuestFunction(address.ToString(), guest.Live.FirstOrDefault(each => each.Address == address)?.VirtualSlot,
-            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences]);
+            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences], guest.PlainSave);
 }
 
 sealed record JsonGuestFunction(string Address, string? SlotInGuest, bool Live, bool Configured);

@@ -10,12 +10,17 @@ static class RecoverCommand
     public static Command Create(Session session)
     {
         var json = Options.Json();
-        var command = new Command("recover", "Bring operations that have not ended to an end: interrupted ones are undone; those that have begun to take a function out of a guest go on.") { json };
-        command.SetAction(parsed => Run(session, parsed.GetValue(json)));
+        var givenUp = new Option<string>("--given-up")
+        {
+            Description = "The host that a guest was being moved to is gone for good and has not started it: the guest goes on here. Where it runs there after all, two of it write to the same disks.",
+            HelpName = "HOST",
+        };
+        var command = new Command("recover", "Bring operations that have not ended to an end: interrupted ones are undone; those that have begun to take a function out of a guest go on.") { givenUp, json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(givenUp) is string host ? MigrateCommand.Host(host) : null, parsed.GetValue(json)));
         return command;
     }
 
-    static int Run(Session session, bool json)
+    static int Run(Session session, RemoteHost? givenUp, bool json)
     {
         session.NeedsRealHost("recover");
         if (session.Host.Caller.UserId != 0)
@@ -29,7 +34,7 @@ static class RecoverCommand
         if (open.Length == 0 && !json)
             session.Terminal.Output.WriteLine("every operation has ended");
         foreach (var operation in open)
-            code = Math.Max(code, operation.IsUnconfirmed && operation.BootId == BootId(session) && !IsOverdue(session, operation) ? TellUnconfirmed(session, operation, json) : RecoverOne(session, operation, json));
+            code = Math.Max(code, operation.IsUnconfirmed && operation.BootId == BootId(session) && !IsOverdue(session, operation) ? TellUnconfirmed(session, operation, json) : RecoverOne(session, operation, json, givenUp));
         return code;
     }
 
@@ -47,10 +52,10 @@ static class RecoverCommand
         }
     }
 
-    public static int RecoverOne(Session session, Operation operation, bool json)
+    public static int RecoverOne(Session session, Operation operation, bool json, RemoteHost? givenUp = null)
     {
         session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("recover:")} operation {operation.Number} ({operation.Request.VerbName}) was {operation.State}");
-        var outcome = session.Executor(json).Recover(operation, BootId(session));
+        var outcome = session.Executor(json, givenUp).Recover(operation, BootId(session));
         if (json)
             return ChangeCommand.WriteOutcome(session, outcome, json);
         switch (outcome.Result)

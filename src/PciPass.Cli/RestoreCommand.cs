@@ -53,21 +53,40 @@ static class RestoreCommand
         using var held = dryRun ? null : session.Journal.Lock(ChangeCommand.LockDeadline);
         if (!dryRun)
             RecoverCommand.RecoverInterrupted(session);
-        var snapshot = session.Read();
-        var image = GuestImageReader.Read(session.Host.Files, path);
+        return Start(session, wish, path, dryRun, json);
+    }
+
+    /// <summary>Whether the guest can be started and can have its functions, as a plan without those; and for each of them what takes its place.</summary>
+    public static (Plan Start, Request Attach, ImmutableArray<(SavedFunction Was, PciAddress? Now)> Chosen) Ask(HostSnapshot snapshot, Request wish, GuestImage image)
+    {
+        wish = wish with { Accepted = wish.Accepted.Union(image.Record?.Accepted ?? []) };
         var request = wish with { Image = image, Guest = image.Record is null ? null : new GuestReference(null, image.Record.Guest) };
         var chosen = image is { Fault: null, Record: SavedGuest saved } ? HomecomingChoice.Choose(snapshot, saved, wish.Homecoming, wish.Accepted) : [];
         var attach = request with { Verb = Verb.Attach, Functions = [.. chosen.Select(each => each.Now).OfType<PciAddress>()] };
+        var start = Planner.Plan(snapshot, request);
+        // Whether it can have them is asked before it is started, of the guest that it will be.
+        return start.IsRefused || attach.Functions.IsEmpty ? (start, attach, chosen)
+            : (start with { Findings = [.. start.Findings, .. Planner.Plan(snapshot with { Guests = snapshot.Guests.Add(new Guest(request.Guest!.Value.Name, GuestStart.Domain(int.MaxValue), GuestType.Pv, Passthrough: true)) }, attach).Findings] }, attach, chosen);
+    }
+
+    /// <summary>The command, for a caller that holds the lock.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="wish">What is asked for.</param>
+    /// <param name="path">The image.</param>
+    /// <param name="dryRun">Only tell what would be done.</param>
+    /// <param name="json">As JSON.</param>
+    /// <param name="isMove">Whether the caller removes the image when all is done.</param>
+    public static int Start(Session session, Request wish, string path, bool dryRun, bool json, bool isMove = false)
+    {
+        var snapshot = session.Read();
+        var image = GuestImageReader.Read(session.Host.Files, path);
+        var (start, attach, chosen) = Ask(snapshot, wish, image);
+        var request = start.Request;
 
         // It was started before, and something came between that and its functions.
         var runs = image is { Fault: null, Record: { Uuid: string uuid } record } && snapshot.FindGuest(new GuestReference(null, record.Guest))?.Uuid == uuid;
         if (!runs)
         {
-            var start = Planner.Plan(snapshot, request);
-            // Whether it can have them is asked before it is started, of the guest that it will be.
-            var findings = start.IsRefused || attach.Functions.IsEmpty ? start.Findings
-                : [.. start.Findings, .. Planner.Plan(snapshot with { Guests = snapshot.Guests.Add(new Guest(request.Guest!.Value.Name, GuestStart.Domain(int.MaxValue), GuestType.Pv, Passthrough: true)) }, attach).Findings];
-            start = start with { Findings = findings };
             if (start.IsRefused)
                 return ChangeCommand.WritePlan(session, start with { Steps = [] }, json);
             if (dryRun)
@@ -87,10 +106,13 @@ static class RestoreCommand
         }
         var guest = snapshot.FindGuest(request.Guest!.Value);
         attach = attach with { Functions = [.. attach.Functions.Where(address => snapshot.FindAttachment(address)?.Guest != guest?.Start)] };
-        return Attach(session, snapshot, attach, image, chosen, runs, dryRun, json);
+        var code = Attach(session, snapshot, attach, chosen, runs, dryRun, json);
+        if (!json && !dryRun && !runs && !isMove && code == ExitCode.Done)
+            session.Terminal.Output.WriteLine($"{image.Path} is of no further use: started from it once more, {attach.Guest} would meet disks that have changed since");
+        return code;
     }
 
-    static int Attach(Session session, HostSnapshot snapshot, Request attach, GuestImage image, ImmutableArray<(SavedFunction Was, PciAddress? Now)> chosen, bool ran, bool dryRun, bool json)
+    static int Attach(Session session, HostSnapshot snapshot, Request attach, ImmutableArray<(SavedFunction Was, PciAddress? Now)> chosen, bool ran, bool dryRun, bool json)
     {
         var code = ExitCode.Done;
         if (!attach.Functions.IsEmpty)
@@ -116,8 +138,6 @@ static class RestoreCommand
         }
         if (!dryRun)
             WriteSlots(session, chosen);
-        if (!json && !dryRun && !ran)
-            session.Terminal.Output.WriteLine($"{image.Path} is of no further use: started from it once more, {attach.Guest} would meet disks that have changed since");
         return code;
     }
 

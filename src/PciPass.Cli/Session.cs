@@ -43,12 +43,12 @@ sealed class Session(HostSystem host, Terminal terminal)
     }
 
     /// <summary>An executor that tells its acts as they begin; with <paramref name="json"/> it is silent.</summary>
-    public Executor Executor(bool json) => new(Host, Journal, (mark, step) =>
+    public Executor Executor(bool json, RemoteHost? givenUp = null) => new(Host, Journal, (mark, step) =>
     {
         HasActed = true;
         if (!json)
             Terminal.Errors.WriteLine(mark == Mark.Undoing ? $"  undo: {step.Sentence}" : $"  {step.Sentence}");
-    }, json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"));
+    }, json ? null : sentence => Terminal.Errors.WriteLine($"{Terminal.Yellow("note:")}  {sentence}"), givenUp);
 
     /// <summary>Whether anything was done to the host.</summary>
     public bool HasActed { get; private set; }

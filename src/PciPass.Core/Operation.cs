@@ -210,7 +210,7 @@ public sealed record Operation
             }
         }
         if (number is null || verb is null || boot is null || user is null || began is null
-            || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall or Verb.Setup or Verb.Undo or Verb.Save or Verb.Restore)))
+            || (functions.Count == 0 && verb is not (Verb.Install or Verb.Uninstall or Verb.Setup or Verb.Undo or Verb.Save or Verb.Restore or Verb.Migrate)))
             throw new FormatException("a line is missing before \"begin\"");
         return new Operation
         {

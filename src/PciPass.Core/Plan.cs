@@ -28,7 +28,7 @@ public enum Verb
     /// <summary>Start a guest from such a file.</summary>
     Restore,
 
-    /// <summary>Move a running guest to another host; asked about only, since no toolstack here can do it with functions.</summary>
+    /// <summary>Move a running guest to another host, its functions taken out before and like ones given there.</summary>
     Migrate,
 }
 
@@ -70,6 +70,9 @@ public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, Gu
 
     /// <summary>For save and restore: the image and what lies beside it; null where a question is about no file.</summary>
     public GuestImage? Image { get; init; }
+
+    /// <summary>For migrate: where to, and what that host says; null where a question names none.</summary>
+    public Destination? Destination { get; init; }
 
     /// <summary>For restore: which functions the guest gets.</summary>
     public Homecoming Homecoming { get; init; }

@@ -59,6 +59,11 @@ public static class Planner
                 break;
             case Verb.Save:
                 Save(host, request, steps);
+                steps.Add(new EndGuest(request.Guest!.Value.Name, host.FindGuest(request.Guest.Value)!.Start.Number));
+                break;
+            case Verb.Migrate:
+                Save(host, request, steps);
+                Move(host, request, steps);
                 break;
             case Verb.Restore:
                 steps.Add(new StartGuest(request.Guest!.Value.Name, request.Image!.Path));
@@ -90,8 +95,18 @@ public static class Planner
         foreach (var function in SavedGuest.Of(host, guest).Functions.Reverse())
             steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: false));
         steps.Add(new SaveGuest(image.Path, guest.Name, guest.Start.Number, Saved: true));
-        steps.Add(new EditFile(image.RecordPath, null, new FileContent(SavedGuest.Of(host, guest).ToText())));
+        var record = SavedGuest.Of(host, guest) with { Accepted = request.Verb == Verb.Migrate ? request.Accepted : [] };
+        steps.Add(new EditFile(image.RecordPath, null, new FileContent(record.ToText())));
+    }
+
+    /// <summary>The guest stays here, paused, until the other host has started it: up to then everything can be taken back.</summary>
+    static void Move(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    {
+        var (guest, path, to) = (host.FindGuest(request.Guest!.Value)!, request.Image!.Path, request.Destination!.Host);
+        steps.Add(new SendGuest(path, to, Sent: true));
+        steps.Add(new HandOver(guest.Name, path, to, Handed: true));
         steps.Add(new EndGuest(guest.Name, guest.Start.Number));
+        steps.Add(new DropImage(path));
     }
 
     static IEnumerable<PciFunction> Functions(HostSnapshot host, Request request) => request.Functions.Select(host.Find).OfType<PciFunction>();

@@ -20,6 +20,9 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
 {
     const string FirstLine = "pcipass saved guest 1";
 
+    /// <summary>The risks that were accepted by name for its restart, by whoever had it moved.</summary>
+    public ImmutableSortedSet<string> Accepted { get; init; } = [];
+
     /// <summary>The record of a guest as it runs now, the functions by virtual slot: the backend fills the lowest free one, so this order gives each its own again.</summary>
     public static SavedGuest Of(HostSnapshot host, Guest guest) => new(guest.Name, guest.Uuid,
     [
@@ -38,6 +41,8 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
             text.Append($"uuid {Uuid}\n");
         foreach (var function in Functions)
             text.Append($"function {function.Address} {function.VirtualSlot ?? "-"} {function.Identity}\n");
+        foreach (var code in Accepted)
+            text.Append($"accept {code}\n");
         return text.Append("end\n").ToString();
     }
 
@@ -50,6 +55,7 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
         GuestName? guest = null;
         string? uuid = null;
         var functions = ImmutableArray.CreateBuilder<SavedFunction>();
+        var accepted = ImmutableSortedSet.CreateBuilder<string>(StringComparer.Ordinal);
         var ended = false;
         for (var at = 1; at < lines.Length; at++)
         {
@@ -63,6 +69,7 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
                     case ["function", var address, var slot, var identity]:
                         functions.Add(new SavedFunction(PciAddress.Parse(address), slot == "-" ? null : PciAddress.Parse(slot).ToString(), PciIdentity.Parse(identity)));
                         break;
+                    case ["accept", var code]: accepted.Add(code); break;
                     case ["end"] when !ended: ended = true; break;
                     default: throw new FormatException($"\"{lines[at]}\" has no meaning here");
                 }
@@ -76,6 +83,6 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
             throw new FormatException(guest is null ? "it names no guest" : "its last line, \"end\", is missing");
         if (functions.DistinctBy(function => function.Address).Count() != functions.Count)
             throw new FormatException("a function stands in it twice");
-        return new SavedGuest(guest.Value, uuid, functions.ToImmutable());
+        return new SavedGuest(guest.Value, uuid, functions.ToImmutable()) { Accepted = accepted.ToImmutable() };
     }
 }

@@ -17,8 +17,8 @@ public abstract record Step
     public abstract Step? Reverse();
 
     /// <summary>
-    /// Whether it is a point of no return: nothing undoes it, it is the last of its plan, and once the host is seen behind it, the whole
-    /// operation is done, however it was interrupted.
+    /// Whether it is a point of no return: once the host is seen behind it, nothing undoes it, and the operation goes on to its end, however
+    /// it was interrupted. Behind the first such step of a plan are only such steps.
     /// </summary>
     public virtual bool IsFinal => false;
 
@@ -55,6 +55,12 @@ public abstract record Step
                 return new EndGuest(name, domId);
             case ["start", var guest, ['/', ..] image] when GuestName.TryParse(guest, out var name):
                 return new StartGuest(name, image);
+            case ["send", ['/', ..] image, var was, "->", var will] when (was == "-") != (will == "-"):
+                return new SendGuest(image, RemoteHost.Parse(was == "-" ? will : was), Sent: was == "-");
+            case ["hand", var guest, ['/', ..] image, var was, "->", var will] when (was == "-") != (will == "-") && GuestName.TryParse(guest, out var name):
+                return new HandOver(name, image, RemoteHost.Parse(was == "-" ? will : was), Handed: was == "-");
+            case ["drop", ['/', ..] image]:
+                return new DropImage(image);
         }
         if (words.Length >= 2 && PciAddress.TryParse(words[1], out var address))
         {
@@ -250,7 +256,7 @@ public sealed record SaveGuest(string Path, GuestName Guest, int DomId, bool Sav
     public override string Sentence => Saved ? $"write {Guest} (domain {DomId}) to {Path}, and pause it" : $"let {Guest} (domain {DomId}) go on, and remove {Path}";
 }
 
-/// <summary>Ends a guest that has been saved.</summary>
+/// <summary>Ends a guest that has been saved, or that another host has started.</summary>
 /// <param name="Guest">The guest.</param>
 /// <param name="DomId">This start of it.</param>
 public sealed record EndGuest(GuestName Guest, int DomId) : Step
@@ -272,4 +278,45 @@ public sealed record StartGuest(GuestName Guest, string Path) : Step
     public override bool IsFinal => true;
     public override string Text => $"start {Guest} {Path}";
     public override string Sentence => $"start {Guest} from {Path} (cannot be undone)";
+}
+
+/// <summary>Copies a guest's image and the record beside it to another host; or removes what came of that there, where the host still answers.</summary>
+/// <param name="Path">Where it lies on this host, and will lie on the other.</param>
+/// <param name="Host">The other host.</param>
+/// <param name="Sent">True: copy; false: remove.</param>
+public sealed record SendGuest(string Path, RemoteHost Host, bool Sent) : Step
+{
+    public override string Target => Path;
+    public override Step Reverse() => new SendGuest(Path, Host, !Sent);
+    public override string Text => Sent ? $"send {Path} - -> {Host}" : $"send {Path} {Host} -> -";
+    public override string Sentence => Sent ? $"copy {Path} to {Host}" : $"remove {Path} on {Host}";
+}
+
+/// <summary>
+/// Has another host start a guest from its copy; or has it drop that copy, so that no start of it, however late, finds anything. Which of the
+/// two has come about is that host's to say, from its own journal: it decides both under one lock. Once it has started the guest, this one
+/// can only be ended here.
+/// </summary>
+/// <param name="Guest">The guest.</param>
+/// <param name="Path">Where the copy lies there.</param>
+/// <param name="Host">The other host.</param>
+/// <param name="Handed">True: start; false: drop the copy.</param>
+public sealed record HandOver(GuestName Guest, string Path, RemoteHost Host, bool Handed) : Step
+{
+    public override string Target => Guest.ToString();
+    public override Step Reverse() => new HandOver(Guest, Path, Host, !Handed);
+    public override bool IsFinal => Handed;
+    public override string Text => Handed ? $"hand {Guest} {Path} - -> {Host}" : $"hand {Guest} {Path} {Host} -> -";
+    public override string Sentence => Handed ? $"have {Host} start {Guest} (cannot be undone)" : $"have {Host} drop its copy of {Guest}";
+}
+
+/// <summary>Removes an image and the record beside it, from which nobody is to start any more.</summary>
+/// <param name="Path">The image.</param>
+public sealed record DropImage(string Path) : Step
+{
+    public override string Target => Path;
+    public override Step? Reverse() => null;
+    public override bool IsFinal => true;
+    public override string Text => $"drop {Path}";
+    public override string Sentence => $"remove {Path} (cannot be undone)";
 }

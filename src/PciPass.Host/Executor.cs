@@ -36,12 +36,13 @@ public sealed record Outcome(Result Result, Operation Operation, IReadOnlyList<s
 /// <param name="journal">The journal; the caller holds its lock.</param>
 /// <param name="tell">Called before each act; the mark says whether it is done or undone.</param>
 /// <param name="note">Gets what else is worth knowing, in words.</param>
-public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null, Action<string>? note = null)
+/// <param name="givenUp">See <see cref="GuestMover"/>.</param>
+public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step>? tell = null, Action<string>? note = null, RemoteHost? givenUp = null)
 {
     /// <summary>The command that waits until an operation is confirmed, and undoes it when its time is up.</summary>
     public const string AwaitConfirmation = "await-confirmation";
 
-    readonly StepRunner runner = new(host, note: note);
+    readonly StepRunner runner = new(host, note: note, givenUp: givenUp);
 
     /// <summary>Carries out a plan that was made from this snapshot.</summary>
     public Outcome Run(HostSnapshot snapshot, Plan plan)
@@ -91,14 +92,23 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             // Drivers, overrides, guests: all of it was the former kernel's, and this one has begun anew. Files are as they were left. A
             // guest whose image was whole has ended with its host, and is saved.
-            return IsSaved(operation) ? Close(journal.Reopen(operation), former: true) : GoBack(journal.Reopen(operation), [], former: true);
+            var former = journal.Reopen(operation);
+            return SettleMove(former) is Outcome unsettled ? unsettled
+                : IsSaved(operation) ? Close(former, former: true) : GoBack(former, [], former: true);
         }
         // What the dead process started may still be at work, and would go on changing what is undone here.
         if (runner.WaitForTools(operation) is string atWork)
             return new Outcome(Result.Stuck, operation, [atWork], []);
         var open = journal.Reopen(operation);
-        if (IsPastReturn(operation))
-            return Close(open);
+        try
+        {
+            if (IsPastReturn(operation))
+                return GoOn(open, ReturnOf(operation));
+        }
+        catch (HostFailure failure)
+        {
+            return Stuck(open, ReturnOf(operation), [NotSeen(operation, failure)]);
+        }
         return GoesOn(operation) ? GoOn(open) : GoBack(open, []);
     }
 
@@ -147,18 +157,23 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         return new Outcome(Result.Done, open.Record, [], []);
     }
 
-    Outcome GoOn(OpenOperation open)
+    /// <param name="open">The operation.</param>
+    /// <param name="from">With which step to begin: the first, or, where it is through, the one that nothing undoes.</param>
+    Outcome GoOn(OpenOperation open, int from = 0)
     {
-        for (var number = 0; number < open.Record.Steps.Length; number++)
+        for (var number = from; number < open.Record.Steps.Length; number++)
         {
             if (open.Record.LastMark(number) == Mark.Done)
                 continue;
             var step = open.Record.Steps[number];
+            var isPastReturn = from > 0 || number > ReturnOf(open.Record);
             try
             {
-                if (host.IsInterrupted)
+                if (!isPastReturn && host.IsInterrupted)
                     throw new HostFailure("this program was asked to end");
-                if (Do(open, number, step) is Outcome waiting)
+                if (step.IsFinal && open.Record.IsUnderWay(number) && runner.Observe(step).Position == Position.To)
+                    open.Report(Mark.Done, number);
+                else if (Do(open, number, step) is Outcome waiting)
                     return waiting;
             }
             catch (DeadlinePassed late) when (open.Record.IsUnderWay(number))
@@ -168,7 +183,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             catch (HostFailure failure)
             {
                 open.Note(Mark.Failed, number, failure.Message);
-                return GoBack(open, [$"could not {step.Sentence}: {failure.Message}"]);
+                List<string> errors = [$"could not {step.Sentence}: {failure.Message}"];
+                return isPastReturn ? Stuck(open, number, errors) : GoBack(open, errors);
             }
         }
         if (open.Record.UndoAt is not null)
@@ -191,9 +207,50 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         }
     }
 
-    /// <summary>Whether the last step, which nothing undoes, has been begun and is through: then all before it is, too.</summary>
-    bool IsPastReturn(Operation operation) =>
-        operation.Steps is [.., { IsFinal: true } last] && operation.LastMark(operation.Steps.Length - 1) is Mark.Doing or Mark.Stuck or Mark.Done && runner.Observe(last).Position == Position.To;
+    /// <summary>The first step that nothing undoes; beyond the last one where there is none.</summary>
+    static int ReturnOf(Operation operation) => operation.Steps.Index().Where(step => step.Item.IsFinal).Select(step => step.Index).FirstOrDefault(operation.Steps.Length);
+
+    /// <summary>Whether the first step that nothing undoes has been begun and is through: then all before it is, too.</summary>
+    bool IsPastReturn(Operation operation)
+    {
+        var number = ReturnOf(operation);
+        return number < operation.Steps.Length && operation.LastMark(number) switch
+        {
+            Mark.Done => true,
+            Mark.Doing or Mark.Stuck => runner.Observe(operation.Steps[number]).Position == Position.To,
+            _ => false,
+        };
+    }
+
+    static string NotSeen(Operation operation, HostFailure failure) => $"could not see whether it has come to pass (\"{operation.Steps[ReturnOf(operation)].Sentence}\"): {failure.Message}";
+
+    /// <summary>
+    /// This host has restarted while a guest was on its way to another: that one says whether it has started the guest, and does not any
+    /// more if it has not.
+    /// </summary>
+    /// <returns>Null when the guest is nowhere but in its image here, if that is whole; else how it came out.</returns>
+    Outcome? SettleMove(OpenOperation open)
+    {
+        foreach (var (number, step) in open.Record.Steps.Index().Reverse().Where(step => open.Record.LastMark(step.Index) is not (null or Mark.Undone)))
+        {
+            try
+            {
+                if (step is HandOver && IsPastReturn(open.Record))
+                {
+                    foreach (var drop in open.Record.Steps.OfType<DropImage>())
+                        runner.Act(drop);
+                    return Close(open, former: true);
+                }
+                if (step is HandOver or SendGuest)
+                    Undo(open, number, step.Reverse()!, []);
+            }
+            catch (HostFailure failure)
+            {
+                return Stuck(open, number, [$"could not undo \"{step.Sentence}\": {failure.Message}"]);
+            }
+        }
+        return null;
+    }
 
     /// <summary>Whether a guest's image is whole: its record is written behind it.</summary>
     bool IsSaved(Operation operation) =>
@@ -205,8 +262,15 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     Outcome GoBack(OpenOperation open, List<string> errors, bool former = false)
     {
         List<Step> undone = [];
-        if (!former && IsPastReturn(open.Record))
-            return new Outcome(Result.Done, open.Record, errors, []);
+        try
+        {
+            if (!former && IsPastReturn(open.Record))
+                return runner.Observe(open.Record.Steps[^1]).Position == Position.To ? new Outcome(Result.Done, open.Record, errors, []) : GoOn(open, ReturnOf(open.Record));
+        }
+        catch (HostFailure failure)
+        {
+            return Stuck(open, ReturnOf(open.Record), [.. errors, NotSeen(open.Record, failure)]);
+        }
         for (var number = open.Record.Steps.Length - 1; number >= 0; number--)
         {
             var step = open.Record.Steps[number];
@@ -269,7 +333,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             {
                 runner.Act(step);
             }
-            catch (GuestHolds holds) when (open.Record.Request.Verb != Verb.Save)
+            catch (GuestHolds holds) when (open.Record.Request.Verb is not (Verb.Save or Verb.Migrate))
             {
                 open.Note(Mark.Pending, number, holds.Message);
                 return new Outcome(Result.Pending, open.Record, [holds.Message], []);
@@ -373,7 +437,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     }
 
     /// <summary>The steps of one kind change the same thing, one after the other. Binding to pciback enters a slot as well.</summary>
-    static Type Kind(Step step) => step is SetAssignable or SetSlot or Probe ? typeof(Rebind) : step.GetType();
+    static Type Kind(Step step) => step is SetAssignable or SetSlot or Probe ? typeof(Rebind) : step is DropImage ? typeof(SaveGuest) : step.GetType();
 
     static Outcome Stuck(OpenOperation open, int number, IReadOnlyList<string> errors, IReadOnlyList<Step>? undone = null)
     {

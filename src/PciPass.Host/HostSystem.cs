@@ -35,6 +35,17 @@ public abstract class HostSystem
     /// <exception cref="DeadlinePassed">It was still running; it is left running, since killing a toolstack half way helps nobody.</exception>
     public abstract ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline);
 
+    /// <summary>The same for a program that reads a file as its input.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="deadline">How long it may take.</param>
+    /// <param name="input">The file; null for no input.</param>
+    public virtual ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline, string? input) =>
+        input is null ? Run(program, arguments, deadline) : throw new NotSupportedException("no program reads a file there");
+
+    /// <summary>What this program is given as its own input.</summary>
+    public virtual Stream OpenInput() => Stream.Null;
+
     /// <summary>
     /// Starts this program once more, in a session of its own and without a terminal, so that it outlives whoever started it. Returns once it
     /// has come so far.

@@ -69,11 +69,15 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 
     static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
-    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
+    public override Stream OpenInput() => Console.OpenStandardInput();
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline) => Run(program, arguments, deadline, null);
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline, string? input)
     {
         // Ctrl-C on the terminal is for this program alone, which then undoes: an xl that dies of it while it saves a guest leaves that suspended
         // for good (seen in the lab). A program without a session of its own gets the terminal's signals.
-        if (program == "xl" && SetSid is string own)
+        if (program is "xl" or "ssh" && SetSid is string own)
             (program, arguments) = (own, [program, .. arguments]);
         var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in arguments)
@@ -91,12 +95,16 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         {
             throw new HostFailure($"start {program}: {error.Message}");
         }
-        process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
+        var feeding = Task.CompletedTask;
+        if (input is null)
+            process.StandardInput.Close();
+        else
+            feeding = Task.Run(() => Feed(process, input));
         try
         {
-            if (!Task.WaitAll([output, errors], deadline) || !process.WaitForExit(TimeSpan.FromSeconds(5)))
+            if (!Task.WaitAll([output, errors, feeding], deadline) || !process.WaitForExit(TimeSpan.FromSeconds(5)))
                 throw new DeadlinePassed($"{program} {string.Join(' ', arguments)}", deadline);
         }
         catch (AggregateException error)
@@ -105,6 +113,26 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         }
         using (process)
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
+    }
+
+    /// <summary>Gives a program a file to read.</summary>
+    static void Feed(Process process, string path)
+    {
+        using var into = process.StandardInput.BaseStream;
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+        var block = new byte[1 << 20];
+        for (var count = file.Read(block); count > 0; count = file.Read(block))
+        {
+            try
+            {
+                into.Write(block, 0, count);
+            }
+            catch (IOException)
+            {
+                // It reads no more, and says itself why.
+                return;
+            }
+        }
     }
 
     public override void StartDetached(params IReadOnlyList<string> arguments) => DetachedProcess.Start(AttributeProcess.ThisProgram, arguments);

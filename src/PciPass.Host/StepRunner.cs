@@ -27,8 +27,9 @@ public sealed class GuestHolds(string message) : HostFailure(message);
 /// <summary>Does single steps, and looks whether they are done: the only code that changes the host.</summary>
 /// <param name="host">The host.</param>
 /// <param name="writeDeadline">How long a write to the kernel may take; a minute without it.</param>
-/// <param name="note">Gets what a guest's agent did, in words.</param>
-public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, Action<string>? note = null)
+/// <param name="note">Gets what a guest's agent or another host did, in words.</param>
+/// <param name="givenUp">See <see cref="GuestMover"/>.</param>
+public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, Action<string>? note = null, RemoteHost? givenUp = null)
 {
     const string Devices = "/sys/bus/pci/devices", Drivers = "/sys/bus/pci/drivers";
 
@@ -47,6 +48,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
 
     readonly FileEditor files = new(host.Files);
     readonly NetworkRunner network = new(host);
+    readonly GuestMover mover = new(host, note, givenUp);
     bool? hasQuarantine;
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
@@ -74,6 +76,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
             ? new Observation(Position.From, $"domain {end.DomId}, which still is there")
             : new Observation(Position.To, $"no domain {end.DomId} any more"),
         StartGuest start => ObserveStart(start),
+        SendGuest send => mover.Observe(send),
+        HandOver hand => mover.Observe(hand),
+        DropImage drop => PathsOf(drop).Any(host.Files.Exists)
+            ? new Observation(Position.From, "an image")
+            : new Observation(Position.To, "no image"),
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 
@@ -142,6 +149,17 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 break;
             case StartGuest start:
                 Xl(ImageDeadline, "restore", start.Path);
+                break;
+            case SendGuest send:
+                mover.Act(send);
+                break;
+            case HandOver hand:
+                mover.Act(hand);
+                break;
+            case DropImage drop:
+                // The record first: without it, an image is none.
+                foreach (var path in PathsOf(drop).Where(host.Files.Exists))
+                    host.Files.RemoveFile(path);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step));
@@ -360,7 +378,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         {
             while (FindTool(operation) is string tool)
             {
-                if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore ? ImageDeadline : ToolDeadline))
+                if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore or Verb.Migrate ? ImageDeadline : ToolDeadline))
                     return $"{tool} is still at work";
                 store ??= OpenXenstore();
                 try
@@ -403,6 +421,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     /// </summary>
     void WriteImage(SaveGuest save)
     {
+        if (save.Path.StartsWith($"{MovedGuest.Folder}/", StringComparison.Ordinal))
+            host.Files.MakeDirectory(MovedGuest.Folder);
         host.Files.CreateFile(save.Path, []);
         Xl(ImageDeadline, "save", "-p", $"{save.DomId}", save.Path);
         host.Files.Append(save.Path, [], flush: true);
@@ -415,6 +435,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
             Xl(XlDeadline, "unpause", $"{back.DomId}");
         RemoveImage(back);
     }
+
+    static string[] PathsOf(DropImage drop) => [$"{drop.Path}.pcipass", drop.Path];
 
     /// <summary>Removes what there is of an image; for a guest that the host's restart has ended, that is all there is to be undone.</summary>
     public void RemoveImage(SaveGuest save)

@@ -279,7 +279,9 @@ public sealed partial class SimHost : HostSystem
 
     // ---- programs --------------------------------------------------------------------------------------------------------------------
 
-    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline) => Run(program, arguments, deadline, null);
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline, string? input)
     {
         var commandLine = string.Join(' ', [program, .. arguments]);
         Enter($"run {commandLine}");
@@ -294,6 +296,7 @@ public sealed partial class SimHost : HostSystem
                 SimStorePrograms.Start(this, program, arguments),
             "modprobe" => Modprobe(arguments),
             "ip" => SimIp.Start(Names, arguments),
+            "ssh" => SimSsh.Start(this, arguments, input is null ? [] : ReadImage(input) ?? throw new HostFailure("read", input, Errno.ENOENT)),
             "dmesg" when arguments is ["-r"] => SimProcess.Ended(new ProgramResult(0, string.Concat(kernelLog.Select(line => line.Insert(line.IndexOf('>') + 1, "[    0.000000] ") + '\n')), "")),
             "dmesg" => SimProcess.Ended(new ProgramResult(0, string.Concat(messages.Select(line => $"{line}\n")), "")),
             "net-check" or "show-pci" => SimProcess.Ended(Shell.OnHost(commandLine)),
@@ -317,6 +320,24 @@ public sealed partial class SimHost : HostSystem
                 throw new DeadlinePassed(commandLine, deadline);
         }
     }
+
+    readonly Dictionary<string, Func<IReadOnlyList<string>, byte[], ProgramResult>> peers = new(StringComparer.Ordinal);
+    byte[] programInput = [];
+
+    /// <summary>Another host that ssh reaches from here, and what a command does there: its words, and its input.</summary>
+    public SimHost WithPeer(string name, Func<IReadOnlyList<string>, byte[], ProgramResult> run)
+    {
+        peers[name] = run;
+        return this;
+    }
+
+    /// <summary>What a command does on another host; null where there is none of that name.</summary>
+    public Func<IReadOnlyList<string>, byte[], ProgramResult>? Peer(string name) => peers.GetValueOrDefault(name);
+
+    /// <summary>What the next process reads from its input.</summary>
+    public void GiveInput(byte[] content) => programInput = content;
+
+    public override Stream OpenInput() => new MemoryStream(programInput, writable: false);
 
     /// <summary>What this program has started to outlive it: the arguments of each. Whoever plays on runs them when their time has come.</summary>
     public IReadOnlyList<IReadOnlyList<string>> Detached => detached;

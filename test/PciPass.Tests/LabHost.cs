@@ -20,10 +20,10 @@ public abstract class LabHost(Machine description, string name, params string[] 
     string rest = "";
 
     /// <summary>Runs a shell script in dom0.</summary>
-    public Result Run(string script) => Told(booted => booted.Run(script));
+    public Result Run(string script, TimeSpan? deadline = null) => Told(booted => booted.Run(script, deadline));
 
     /// <summary>Runs pcipass in dom0.</summary>
-    public Result Pcipass(string arguments) => Run($"pcipass {arguments}");
+    public Result Pcipass(string arguments, TimeSpan? deadline = null) => Run($"pcipass {arguments}", deadline);
 
     /// <summary>Runs a shell script in a guest.</summary>
     public Result RunIn(string guest, string script, TimeSpan? deadline = null) => Told(booted => booted.RunIn(guest, script, deadline));

@@ -123,7 +123,6 @@ public class SaveTests
     [Theory]
     [InlineData("can-save hvm1", "survival-unknown")]
     [InlineData("can-save nobody", "guest-unknown")]
-    [InlineData("can-migrate web1", "live-migration")]
     [InlineData("can-migrate hvm1", "survival-unknown")]
     [InlineData("save web1 /no/such/folder/web1", "image-place")]
     [InlineData("save web1 /etc/xen/web1.cfg", "image-place")]
@@ -135,6 +134,41 @@ public class SaveTests
         var told = Told.By(host, command);
         Assert.Equal(1, told.ExitCode);
         Assert.Contains($"[{code}]", told.Errors, StringComparison.Ordinal);
+        Assert.Equal(text, host.ToText());
+    }
+
+    [Theory]
+    [InlineData("", "")]
+    [InlineData("attach 05:00.0 06:00.0 web1", "a plain xl save would leave web1 hanging, and end with 0: it has 0000:05:00.0, 0000:06:00.0; instead:  pcipass save web1 FILE, or pcipass migrate web1 HOST\n")]
+    [InlineData("attach 06:00.0 web1; detach 06:00.0 web1", "")]
+    [InlineData("attach 09:00.0 web1; detach 09:00.0 web1", "a plain xl save would kill web1, and end with 0: since its start it has had 0000:09:00.0, with an interrupt pin; only a new start of it helps\n")]
+    [InlineData("attach 09:00.0 hvm1", "")]
+    public void Guests_says_what_a_plain_save_would_do(string before, string sentence)
+    {
+        var host = Host(before.Split("; ", StringSplitOptions.RemoveEmptyEntries));
+        var told = Told.By(host, "guests");
+        Assert.Equal(0, told.ExitCode);
+        Assert.Equal(sentence, string.Concat(told.Output.Split('\n').Where(line => line.StartsWith("a plain ", StringComparison.Ordinal)).Select(line => $"{line}\n")));
+    }
+
+    [Theory]
+    [InlineData(true, "attach 09:00.0 web1 --live", "save web1 /tmp/web1", "QEMU, which refuses that itself while 0000:09:00.0 is in it")]
+    [InlineData(true, "attach 09:00.0 web1 --live", "can-migrate web1 xen2", "QEMU, which refuses that itself")]
+    [InlineData(true, "", "can-save web1", "virsh save web1")]
+    [InlineData(false, "attach 09:00.0 web1", "can-migrate web1", "QEMU, which refuses that itself")]
+    [InlineData(false, "", "migrate web1 xen2", "QEMU's own command migrate")]
+    public void Guests_of_QEMU_are_refused_with_the_reason_and_before_harm(bool libvirts, string before, string command, string why)
+    {
+        var host = SimHost.Linux().WithCardsOfTheContract();
+        if (libvirts)
+            host.WithLibvirt("web1");
+        host.WithQemu(new QemuPlan("web1") { IsLibvirts = libvirts }).Boot();
+        if (before.Length > 0)
+            Told.By(host, before).Says(0);
+        var text = host.ToText();
+        var told = Told.By(host, command);
+        Assert.Contains(why, told.Says(1), StringComparison.Ordinal);
+        Assert.Contains("[survival-unknown]", told.Errors, StringComparison.Ordinal);
         Assert.Equal(text, host.ToText());
     }
 

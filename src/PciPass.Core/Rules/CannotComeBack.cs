@@ -11,7 +11,7 @@ public sealed class CannotComeBack : Rule
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Save, Guest: GuestReference name, Functions.Length: > 0 } && host.FindGuest(name) is { Type: Core.GuestType.Pv, SaysPassthrough: false } guest)
+        if (request is { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name, Functions.Length: > 0 } && host.FindGuest(name) is { Type: Core.GuestType.Pv, SaysPassthrough: false } guest)
             yield return RefuseUnlessAccepted(name, $"guest {name} would come back without its functions", $"libxl's record of {guest.Start.Words} does not say passthrough=\"enabled\"",
                 $"set passthrough=\"enabled\" in the configuration of {name} and start it again");
     }

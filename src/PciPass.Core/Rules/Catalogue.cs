@@ -32,7 +32,7 @@ public static class Catalogue
         new HadInterruptPin(),
         new HistoryUnknown(),
         new CannotComeBack(),
-        new LiveMigration(),
+        new TargetRefuses(),
         new AttachedElsewhere(),
         new NotAttached(),
         new StillAttached(),

@@ -5,17 +5,20 @@ public sealed class SurvivalUnknown : Rule
 {
     public override string Code => "survival-unknown";
     public override string Meaning => "That a guest of this type goes on after it was saved and restored has been seen for PV guests only.";
-    public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts.";
+    public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU, hw/vfio/migration.c: a function whose driver has no migration adds a blocker, \"VFIO migration is not supported in kernel\"; libvirt, src/qemu/qemu_migration.c, qemuMigrationSrcIsAllowed, asked by save as well.";
     public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
     public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } && host.FindGuest(name) is { Type: not Core.GuestType.Pv } guest)
-        {
-            var verb = request.Verb == Verb.Save ? "saved" : "migrated";
-            yield return Refuse(name, $"guest {name} cannot be {verb}", $"it is {(guest.Start.Toolstack == Toolstack.Xen ? $"no PV guest (xenstore /libxl/{guest.Start}/type)" : "a guest of QEMU")}, and only PV guests of Xen were seen to survive with functions",
-                "shut it down inside, and start it again with its functions");
-        }
+        if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not { Type: not Core.GuestType.Pv } guest)
+            yield break;
+        var what = $"guest {name} cannot be {(request.Verb == Verb.Save ? "saved" : "migrated")}";
+        const string Anew = "shut it down inside, and start it again with its functions";
+        yield return guest.Start.Toolstack == Toolstack.Xen
+            ? Refuse(name, what, $"it is no PV guest (xenstore /libxl/{guest.Start}/type), and only PV guests of Xen were seen to survive with functions", Anew)
+            : request.Functions.IsEmpty
+                ? Refuse(name, what, "it is a guest of QEMU, and pcipass does this for PV guests of Xen; it has no function, so nothing stands in the way of its own toolstack", guest.Start.Toolstack == Toolstack.Libvirt ? $"virsh {(request.Verb == Verb.Save ? "save" : "migrate")} {name.Name}" : "QEMU's own command migrate, over its monitor")
+                : Refuse(name, what, $"it is a guest of QEMU, which refuses that itself while {string.Join(", ", request.Functions)} {(request.Functions.Length == 1 ? "is" : "are")} in it: a function on vfio-pci has a state that nobody can read and write. That the guest survives with its functions taken out and given back has not been tried", Anew);
     }
 }

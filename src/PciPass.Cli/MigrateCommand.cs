@@ -1,0 +1,76 @@
+using System.CommandLine;
+using PciPass.Core;
+using PciPass.Host;
+
+namespace PciPass.Cli;
+
+/// <summary>
+/// <c>pcipass migrate GUEST HOST</c>: takes the functions out, has the guest written, copied and started on another host, where it gets like
+/// functions, and ends it here. It stands still meanwhile. Up to its start there everything leads back.
+/// </summary>
+static class MigrateCommand
+{
+    public static Command Create(Session session)
+    {
+        var guest = Options.Guest();
+        var to = new Argument<string>("HOST") { Description = "The other host, as ssh takes it: root can log in there without a question, and it has the same pcipass, and the guest's disks under the same names." };
+        var accept = Options.Accept();
+        var dryRun = Options.DryRun();
+        var json = Options.Json();
+        var command = new Command("migrate", "Move a running guest to another host: its functions are taken out here, and it gets like ones there. It stands still meanwhile. When anything fails, it gets its own back and goes on here.") { guest, to, accept, dryRun, json };
+        command.SetAction(parsed => Run(session, new Request(Verb.Migrate, [], Session.Guest(parsed.GetValue(guest)!), ChangeCommand.Codes(parsed.GetValue(accept))), Host(parsed.GetValue(to)!), parsed.GetValue(dryRun), parsed.GetValue(json)));
+        return command;
+    }
+
+    /// <exception cref="UsageError">It cannot be a host.</exception>
+    public static RemoteHost Host(string word) => RemoteHost.TryParse(word, out var host)
+        ? host
+        : throw new UsageError($"\"{word}\" cannot be a host", "it is a name or an address as ssh takes it, with letters, digits, dots, dashes and colons", "a host behind a port or with a key of its own gets a name in ssh's configuration, see ssh_config(5)");
+
+    static int Run(Session session, Request wish, RemoteHost to, bool dryRun, bool json)
+    {
+        if (dryRun)
+            return ChangeCommand.WritePlan(session, Plan(session, wish, to).Plan, json);
+        session.NeedsRealHost("migrate");
+        if (RestoreCommand.RefusesUser(session, "migrate guests"))
+            return ExitCode.Refused;
+        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
+        RecoverCommand.RecoverInterrupted(session);
+        var (snapshot, plan) = Plan(session, wish, to);
+        if (plan.IsRefused)
+            return ChangeCommand.WritePlan(session, plan, json);
+        Messages.WriteWarnings(session.Terminal, plan);
+        var outcome = session.Executor(json).Run(snapshot, plan);
+        return ChangeCommand.WriteOutcome(session, outcome, json);
+    }
+
+    static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, RemoteHost to)
+    {
+        var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), wish.Guest!.Value);
+        var path = MovedGuest.PathOf(wish.Guest.Value.Name, session.Host.Clock.GetUtcNow());
+        var request = wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value), Image = new GuestImage(path) { HasFolder = true }, Destination = new Destination(to, []) };
+        return (snapshot, Planner.Plan(snapshot, Ask(session, snapshot, request)));
+    }
+
+    /// <summary>What speaks against it here is told without troubling the other host.</summary>
+    public static Request Ask(Session session, HostSnapshot snapshot, Request request) =>
+        request.Destination is not Destination to || new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused ? request
+            : request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, SavedGuest.Of(snapshot, snapshot.FindGuest(request.Guest!.Value)!) with { Accepted = request.Accepted }) };
+
+    /// <summary>Where a guest is after its move has ended, however it did: what recovery tells too.</summary>
+    public static void WriteWhere(Session session, Operation operation)
+    {
+        if (operation.Steps.OfType<HandOver>().FirstOrDefault() is not HandOver hand || operation.Ending != Ending.Done)
+            return;
+        if (session.Host.Files.Exists($"{hand.Path}.pcipass"))
+        {
+            session.Terminal.Output.WriteLine($"done: guest {hand.Guest} ended with the host, and is saved in {hand.Path}     (operation {operation.Number})");
+            session.Terminal.Output.WriteLine($"pcipass restore {hand.Path}     starts it again, here; {hand.Host} will not");
+            return;
+        }
+        session.Terminal.Output.WriteLine($"done: guest {hand.Guest} runs on {hand.Host}     (operation {operation.Number})");
+        var taken = session.Read().Taken.Where(taken => taken.Guest is GuestReference owner && owner.Name == hand.Guest && operation.Request.Functions.Contains(taken.Address)).Select(taken => taken.Address).ToArray();
+        if (taken.Length > 0)
+            session.Terminal.Output.WriteLine($"pcipass detach {string.Join(' ', taken)} {hand.Guest}     gives the host back here what it had for it");
+    }
+}
