@@ -181,6 +181,8 @@ static class ChangeCommand
                     foreach (var address in operation.Request.Functions)
                         session.Terminal.Output.WriteLine($"done: {NowText(snapshot, address)}{NextText(snapshot, operation, address)}     (operation {operation.Number})");
                     MigrateCommand.WriteWhere(session, operation);
+                    foreach (var error in outcome.Errors)
+                        session.Terminal.Errors.WriteLine($"warning: {error}; pcipass recover closes it once it can be");
                     break;
                 case Result.Unconfirmed:
                     foreach (var address in operation.Request.Functions)

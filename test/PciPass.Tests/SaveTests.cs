@@ -377,6 +377,30 @@ public class SaveTests
         Assert.True(n >= shape.Changes && n > 15, $"{n} crashes");
     }
 
+    /// <summary>The journal's disk is full from some write on. Once the guest has ended there is no way back, and none is tried.</summary>
+    [Fact]
+    public void With_a_full_disk_at_any_write_of_the_journal_the_guest_goes_on_with_its_function_or_is_saved()
+    {
+        var shape = new Shape("pinless", "attach 06:00.0 web1", $"save web1 {Image}");
+        int saved = 0, wentOn = 0;
+        for (var k = 1; ; k++)
+        {
+            var host = shape.Start();
+            var disk = new FailingDisk(host, "/var/lib/pcipass/journal") { FailsFrom = k, Errno = Errno.ENOSPC, WrittenAllTheSame = 3 };
+            host.StartProcess();
+            var told = Told.Run(disk, $"save web1 {Image}");
+            if (disk.Failures == 0)
+                break;
+            _ = host.FindGuest("web1") is null ? saved++ : wentOn++;
+            Assert.True(told.Errors.Contains("no space left on device", StringComparison.Ordinal), $"write {k} fails: {told}");
+            Assert.DoesNotContain("could not undo", told.Errors, StringComparison.Ordinal);
+            told = Told.By(host, "recover");
+            Assert.True(told.ExitCode == 0, $"write {k} fails: {told}");
+            shape.AssertBeforeOrAfter(host, $"write {k} fails");
+        }
+        Assert.True(saved >= 2 && wentOn >= 8, $"saved {saved}, went on {wentOn}");
+    }
+
     [Fact]
     public void After_a_crash_at_any_read_of_a_save_the_guest_goes_on_with_its_function_or_is_saved()
     {
