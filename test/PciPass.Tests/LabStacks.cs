@@ -20,7 +20,7 @@ public sealed class LabStacks(LabStacks.Stacked host) : LabTest(host), IClassFix
         protected override string Start => """
             depmod -a && modprobe -a dm-mod dm-crypt dm-snapshot raid1 ext4 loop usb-storage sd_mod ahci usbhid hid-generic bridge bonding 8021q macvlan ipvlan && modprobe i6300esb heartbeat=1000
             for pair in 03:left 04:right; do ip link set "$(ls /sys/bus/pci/devices/0000:${pair%:*}:00.0/net)" name ${pair#*:}; done
-            until ls /sys/bus/pci/devices/0000:05:00.0/usb*/*/*/host*/target*/*/block/* && ls /sys/bus/pci/devices/0000:00:1f.2/ata*/host*/target*/*/block/*; do [ $((tries += 1)) -lt 900 ] || exit 1; usleep 200000; done >/dev/null 2>&1
+            until ls /sys/bus/pci/devices/0000:05:00.0/usb*/*/*/host*/target*/*/block/* && ls /sys/bus/pci/devices/0000:00:1f.2/ata*/host*/target*/*/block/*; do [ $((tries += 1)) -lt 400 ] || exit 1; usleep 200000; done >/dev/null 2>&1
             """;
     }
 
