@@ -32,6 +32,23 @@ public sealed class LabLibvirt(LibvirtMachine host, ITestOutputHelper output) : 
         Assert.Equal("e1000e", Host.DriverOf(Card));
     }
 
+    [Fact]
+    public void A_guest_with_a_function_is_not_saved_by_virsh_nor_by_QEMU_and_pcipass_says_why()
+    {
+        Host.Run("virsh start web1 --paused").Exits(0);
+        Host.Pcipass("attach 09:00.0 web1 --live").Exits(0);
+        Host.Run("virsh save web1 /tmp/saved").Exits(1).Says("VFIO device doesn't support migration");
+        Host.Run("virsh managedsave web1").Exits(1).Says("VFIO device doesn't support migration");
+        Host.Run("virsh qemu-monitor-command web1 --hmp 'migrate -d exec:cat>/tmp/saved'").Says("VFIO device doesn't support migration");
+        Host.Run("ls /tmp/saved").Exits(1);
+        foreach (var command in (string[])["can-save web1", "can-migrate web1", "save web1 /tmp/saved"])
+            Host.Pcipass(command).Exits(1).Says("[survival-unknown]", $"QEMU, which refuses that itself while {Card} is in it");
+        Host.Run("virsh domstate web1").Says("paused");
+        // Held before its first instruction, it lets go of nothing.
+        Host.Run("virsh destroy web1").Exits(0);
+        Host.Pcipass("detach 09:00.0 web1").Exits(0).Says($"the host has {Card}, with driver e1000e");
+    }
+
     /// <summary>Minutes: the guest's kernel boots in emulation on an emulated machine.</summary>
     [Fact]
     public void A_booted_guest_gets_a_card_by_either_tool_uses_it_and_lets_go_by_either()

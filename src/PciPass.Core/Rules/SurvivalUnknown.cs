@@ -5,7 +5,7 @@ public sealed class SurvivalUnknown : Rule
 {
     public override string Code => "survival-unknown";
     public override string Meaning => "That a guest of this type goes on after it was saved and restored has been seen for PV guests only.";
-    public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU, hw/vfio/migration.c: a function whose driver has no migration adds a blocker, \"VFIO migration is not supported in kernel\"; libvirt, src/qemu/qemu_migration.c, qemuMigrationSrcIsAllowed, asked by save as well.";
+    public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU (hw/vfio/migration.c) blocks migration, and so saving, while a function is in whose driver has no migration: \"VFIO device doesn't support migration\" (QEMU 7.2), and libvirt 9.0 says the same to virsh save (seen in the lab).";
     public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
     public override Weights Weights => Weights.Refuse;
 
