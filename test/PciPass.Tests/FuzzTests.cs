@@ -97,9 +97,11 @@ public partial class FuzzTests
         ("grub settings", ["A=\"b\"\nexport C='d e' # f\nG+=\" h\"\n"], bytes => ShellAssignments.Parse("/x", Text(bytes))),
         ("config space", [ConfigSeed()], bytes =>
         {
-            // What is looked at is the same where it was read in parts.
+            _ = Seen(bytes);
+            // What is looked at is the same where it was read in parts, of as many bytes as the kernel shows (drivers/pci/pci-sysfs.c).
             var parts = new byte[4096];
-            var whole = bytes.AsSpan(0, Math.Min(bytes.Length, parts.Length)).ToArray();
+            var whole = new byte[bytes.Length < 64 ? bytes.Length : bytes.Length < 256 ? 64 : bytes.Length % 2 == 0 ? 256 : 4096];
+            bytes.AsSpan(0, Math.Min(bytes.Length, whole.Length)).CopyTo(whole);
             Array.Fill(parts, (byte)0xa5);
             var count = ConfigSpace.Fetch(parts, whole, (source, offset, part) =>
             {
