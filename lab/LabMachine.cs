@@ -202,7 +202,7 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasSystemd && !machine.HasSsh)
+        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasLibvirt && !machine.HasSystemd && !machine.HasSsh)
         {
             return images.Dom0;
         }

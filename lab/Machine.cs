@@ -115,6 +115,9 @@ public sealed record Machine
     /// <summary>The same with libvirt, whose files the start holds in memory.</summary>
     public static Machine Libvirt { get; } = Kvm with { HasLibvirt = true, Memory = 2304 };
 
+    /// <summary>The demo's machine with libvirt in dom0, which runs guests by Xen.</summary>
+    public static Machine LibvirtXen { get; } = Demo with { HasLibvirt = true };
+
     /// <summary>
     /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),
     /// an NVMe disk with two virtual functions (04:00.0, and 04:00.1 and 04:00.2 once they are made), a USB controller (05:00.0), a function

@@ -27,8 +27,17 @@ public sealed record Guest(GuestName Name, GuestStart Start, GuestType Type, boo
     /// <summary>For a guest of QEMU: the buses that take one more function each while it runs, by their ids; null where that is not known.</summary>
     public ImmutableArray<string>? FreePorts { get; init; }
 
-    /// <summary>For a guest of QEMU: why its monitor cannot be used; null where it can.</summary>
+    /// <summary>For a guest of QEMU or of libvirt: why what it is spoken to through cannot be used; null where it can.</summary>
     public string? NoMonitor { get; init; }
+
+    /// <summary>For a guest of Xen: libvirt started it, and keeps a list of its functions, which <c>xl</c> does not change.</summary>
+    public bool IsLibvirts { get; init; }
+
+    /// <summary>That list; null where there is none, or libvirt did not tell it.</summary>
+    public ImmutableArray<PciAddress>? Listed { get; init; }
+
+    /// <summary>What gives it functions and takes them.</summary>
+    public Toolstack RunBy => IsLibvirts ? Toolstack.Libvirt : Start.Toolstack;
 
     /// <summary>A PV guest's map of memory has the host's holes (<c>e820_host=</c>), where functions answer; null where that could not be read.</summary>
     public bool? HasHostMap { get; init; }

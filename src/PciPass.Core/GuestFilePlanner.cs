@@ -12,6 +12,8 @@ static class GuestFilePlanner
         if (request is not { IsBoot: true, Verb: Verb.Attach or Verb.Detach, Guest: GuestReference guest })
             return ([], []);
         var files = host.FilesOf(guest).ToArray();
+        if (files.Length > 0 && host.DefinitionsOf(guest).FirstOrDefault() is GuestDefinition other)
+            return ([], [new BootProblem($"{files[0].Path} and {other.Source} are each a configuration of guest {guest}", $"say which is meant: xen:{guest.Name} or libvirt:{guest.Name}")]);
         // The one that names a function already is the one that counts.
         if (request.Verb == Verb.Attach && files.Length > 1)
             return ([], [new BootProblem($"{string.Join(" and ", files.Select(file => file.Path))} are each a configuration of guest {guest}", $"pcipass attach {string.Join(' ', request.Functions)} {guest} --guest-file {files[0].Path}     says which")]);

@@ -14,10 +14,10 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
     public GuestDefinition? Definition { get; private init; }
 
     /// <summary>How it is virtualised, or will be.</summary>
-    public GuestType Type => Running?.Type ?? (Definition is not null ? GuestType.Hvm : Files.IsEmpty ? GuestType.Unknown : Files[0].Type);
+    public GuestType Type => Running?.Type ?? (Definition is not null ? Definition.Type : Files.IsEmpty ? GuestType.Unknown : Files[0].Type);
 
     /// <summary>What runs it, or would.</summary>
-    public Toolstack Toolstack => Running?.Start.Toolstack ?? (Definition is not null ? Toolstack.Libvirt : Toolstack.Xen);
+    public Toolstack Toolstack => Running?.RunBy ?? (Definition is not null ? Toolstack.Libvirt : Toolstack.Xen);
 
     /// <summary>What its configuration is, for people; empty without one.</summary>
     public string Configuration => Definition?.Source ?? string.Join(", ", Files.Select(file => file.Path));
@@ -34,12 +34,12 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
         var all = ImmutableArray.CreateBuilder<GuestOverview>();
         foreach (var guest in host.Guests)
         {
-            all.Add(Of(host, $"{guest.Name}", guest, guest.Start.Toolstack == Toolstack.Xen ? [.. host.GuestFiles.Where(file => file.Guest == $"{guest.Name}")] : [],
-                guest.Start.Toolstack == Toolstack.Libvirt ? host.Definitions.FirstOrDefault(definition => definition.Name == guest.Name) : null));
+            all.Add(Of(host, $"{guest.Name}", guest, guest.RunBy == Toolstack.Xen ? [.. host.GuestFiles.Where(file => file.Guest == $"{guest.Name}")] : [],
+                guest.RunBy == Toolstack.Libvirt ? host.Definitions.FirstOrDefault(definition => definition.Name == guest.Name) : null));
         }
-        foreach (var definition in host.Definitions.Where(definition => !host.Guests.Any(guest => guest.Start.Toolstack == Toolstack.Libvirt && guest.Name == definition.Name)))
+        foreach (var definition in host.Definitions.Where(definition => !host.Guests.Any(guest => guest.RunBy == Toolstack.Libvirt && guest.Name == definition.Name)))
             all.Add(Of(host, $"{definition.Name}", null, [], definition));
-        foreach (var files in host.GuestFiles.GroupBy(file => file.Guest).Where(files => !host.Guests.Any(guest => guest.Start.Toolstack == Toolstack.Xen && $"{guest.Name}" == files.Key)))
+        foreach (var files in host.GuestFiles.GroupBy(file => file.Guest).Where(files => !host.Guests.Any(guest => guest.RunBy == Toolstack.Xen && $"{guest.Name}" == files.Key)))
             all.Add(Of(host, files.Key, null, [.. files], null));
         return [.. all.OrderBy(each => each.Name, StringComparer.Ordinal)];
     }
@@ -58,6 +58,13 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
                 differences.Add($"{name} has {attachment.Address}, and {paths} does not name it: it will not have it at its next start");
             foreach (var address in configured.Where(address => !live.Any(attachment => attachment.Address == address)))
                 differences.Add($"{paths} names {address}, and {name} does not have it now");
+        }
+        if (running?.Listed is { } listed)
+        {
+            foreach (var attachment in live.Where(attachment => !listed.Contains(attachment.Address)))
+                differences.Add($"{name} has {attachment.Address}, which libvirt did not give it and does not list: virsh cannot take it");
+            foreach (var address in listed.Where(address => !live.Any(attachment => attachment.Address == address)))
+                differences.Add($"libvirt lists {address} for {name}, which does not have it: it was taken behind libvirt's back, who forgets it when {name} ends (virsh detach-device crashes libvirt 9.0 then)");
         }
         foreach (var address in configured.Where(address => running is null && host.Find(address) is not null && !host.IsHeld(host.Find(address)!) && definition?.Xml.HostDevices.Any(device => device.Address == address && device.Managed) != true))
             differences.Add($"{paths} names {address}, which is not hidden: {name} cannot start with it");

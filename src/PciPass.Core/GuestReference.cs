@@ -21,7 +21,7 @@ public readonly record struct GuestReference(Toolstack? Toolstack, GuestName Nam
     }
 
     /// <summary>Whether that guest is meant.</summary>
-    public bool Means(Guest guest) => Name == guest.Name && (Toolstack is null || Toolstack == guest.Start.Toolstack);
+    public bool Means(Guest guest) => Name == guest.Name && (Toolstack is null || Toolstack == guest.RunBy);
 
     /// <summary>Whether both may mean the same guest.</summary>
     public bool Agrees(GuestReference? other) => other is GuestReference that && Name == that.Name && (Toolstack is null || that.Toolstack is null || Toolstack == that.Toolstack);

@@ -120,14 +120,15 @@ public sealed record HostSnapshot
     /// <summary>The guest of which this is a start, as long as it lives.</summary>
     public Guest? FindGuest(GuestStart start) => Guests.FirstOrDefault(guest => guest.Start == start);
 
-    /// <summary>The configuration files of the guest that is meant.</summary>
+    /// <summary>The configuration files of the guest that is meant: none where libvirt runs it.</summary>
     public IEnumerable<GuestFile> FilesOf(GuestReference reference) =>
-        GuestFiles.Where(file => reference.Toolstack is null or Toolstack.Xen && file.Guest == reference.Name.ToString());
+        GuestFiles.Where(file => reference.Toolstack is null or Toolstack.Xen && file.Guest == reference.Name.ToString()
+            && !Guests.Any(guest => reference.Means(guest) && guest.RunBy == Toolstack.Libvirt));
 
     /// <summary>What libvirt has defined of the guest that is meant: none where one runs that libvirt does not run.</summary>
     public IEnumerable<GuestDefinition> DefinitionsOf(GuestReference reference) =>
         Definitions.Where(each => each.Name == reference.Name && reference.Toolstack is null or Toolstack.Libvirt
-            && !Guests.Any(guest => reference.Means(guest) && guest.Start.Toolstack != Toolstack.Libvirt));
+            && !Guests.Any(guest => reference.Means(guest) && guest.RunBy != Toolstack.Libvirt));
 
     /// <summary>Whether a guest's configuration, of whatever kind, names a function.</summary>
     public bool IsConfigured(GuestReference reference, PciAddress address) =>

@@ -19,7 +19,12 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
 
     /// <summary>The other host may be waiting for an operation of its own.</summary>
     static readonly TimeSpan AskDeadline = TimeSpan.FromMinutes(5);
-    static readonly TimeSpan CopyDeadline = TimeSpan.FromHours(1);
+
+    /// <summary>A large guest over a slow line; ssh itself notices when the other host is gone.</summary>
+    static readonly TimeSpan CopyDeadline = TimeSpan.FromHours(24);
+
+    /// <summary>There, reading the image may take an hour, and each function a minute.</summary>
+    static readonly TimeSpan StartDeadline = TimeSpan.FromHours(2);
 
     /// <summary>Asks whether the other host would take the guest.</summary>
     /// <param name="to">The host.</param>
@@ -101,7 +106,7 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
             Drop(step.Host, step.Path);
             return;
         }
-        var result = Run(step.Host, CopyDeadline, null, "start", MovedGuest.Word(step.Path));
+        var result = Run(step.Host, StartDeadline, null, "start", MovedGuest.Word(step.Path));
         foreach (var line in Lines(result.Output).Concat(Lines(result.Errors)).Where(line => !line.StartsWith(Answer, StringComparison.Ordinal)))
             note?.Invoke($"{step.Host}: {line}");
         // It may have been started, and one of its functions not have gone in: that is for there to be mended, and the guest runs.

@@ -49,6 +49,7 @@ public static class HostReader
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             snapshot = XenReader.ReadIommu(host, snapshot);
             snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
+            snapshot = LibvirtReader.Read(host, LibvirtReader.Marked(files, snapshot));
         }
         else
         {
@@ -69,7 +70,7 @@ public static class HostReader
     static HostSnapshot WithGuestFiles(HostSnapshot snapshot, ImmutableArray<GuestFile> files) => snapshot with
     {
         GuestFiles = files,
-        Claims = [.. files.SelectMany(file => file.Config.Functions.Select(function => new ConfiguredClaim(function, file.Guest, file.Path))).DistinctBy(claim => (claim.Address, claim.Guest))],
+        Claims = [.. files.SelectMany(file => file.Config.Functions.Select(function => new ConfiguredClaim(function, file.Guest, file.Path))).DistinctBy(claim => (claim.Address, claim.Guest)), .. snapshot.Definitions.SelectMany(definition => definition.Claims)],
     };
 
     /// <summary>Adds a guest's configuration file that lies elsewhere; it stands for all others of that guest.</summary>

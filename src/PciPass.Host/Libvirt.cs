@@ -3,7 +3,7 @@ using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
-/// <summary>What pcipass asks libvirt's QEMU driver, and tells it (the calls of libvirt-domain.h, by their numbers in remote_protocol.x).</summary>
+/// <summary>What pcipass asks libvirt's driver for QEMU or, in dom0, for Xen, and tells it (the calls of libvirt-domain.h, by their numbers in remote_protocol.x).</summary>
 sealed class Libvirt(LibvirtClient client) : IDisposable
 {
     const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
@@ -11,29 +11,37 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
     const int Running = 1, Persistent = 4;
     const int AsDefined = 2;
     const int Live = 1, Config = 2;
-    const int NoDomain = 42, DeviceMissing = 99;
+    const int NoConnection = 5, NoDomain = 42, DeviceMissing = 99;
     const int UuidBytes = 16, MostDomains = 16384;
 
-    /// <summary>Each driver's own daemon, or one for all of them (libvirtd(8), virtqemud(8)).</summary>
-    static readonly string[] Sockets = ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"];
+    readonly HashSet<(string Guest, int Event)> registered = [];
 
-    const string Uri = "qemu:///system";
+    /// <summary>Each driver's own daemon, or one for all of them (libvirtd(8), virtqemud(8)).</summary>
+    static string[] Sockets(bool isXen) => [$"/run/libvirt/{(isXen ? "virtxend" : "virtqemud")}-sock", "/run/libvirt/libvirt-sock"];
 
     /// <summary>Before it answers, QEMU has pinned and mapped all of the guest's memory for the function: minutes where that is much.</summary>
     static readonly TimeSpan AttachDeadline = TimeSpan.FromMinutes(5);
 
-    /// <summary>Connects.</summary>
-    /// <returns>Null where no libvirt listens that runs guests by QEMU.</returns>
+    /// <summary>A Xen guest lets go within ten seconds, or libxl ends the wait (libxl_pci.c); its agent and the device model come before.</summary>
+    static readonly TimeSpan TakeDeadline = TimeSpan.FromSeconds(90);
+
+    /// <summary>Connects to the driver for what runs guests here: Xen in its dom0, else QEMU.</summary>
+    /// <returns>Null where no libvirt listens that has it.</returns>
     /// <exception cref="HostFailure">One listens, and does not talk.</exception>
     public static Libvirt? Connect(HostSystem host, TimeSpan deadline)
     {
-        foreach (var path in Sockets)
+        var isXen = XenReader.ReadHypervisor(host.Files) == Core.Hypervisor.XenDom0;
+        foreach (var path in Sockets(isXen))
         {
             if (host.ConnectSocket(path) is not ByteChannel channel)
                 continue;
             try
             {
-                return new Libvirt(new LibvirtClient(channel, host.Clock, deadline, Uri));
+                return new Libvirt(new LibvirtClient(channel, host.Clock, deadline, isXen ? "xen:///system" : "qemu:///system"));
+            }
+            catch (LibvirtRefusal refusal) when (refusal.Code == NoConnection)
+            {
+                // It has not this driver.
             }
             catch (DeadlinePassed)
             {
@@ -77,7 +85,10 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
     /// <summary>Takes a function out of a guest's definition.</summary>
     public void Undefine(LibvirtDomain domain, string element) => Change("take", DetachDevice, domain, element, Config);
 
-    /// <summary>Asks a running guest to let go of a function, and waits until it has.</summary>
+    /// <summary>Has libvirt take a function from a running Xen guest, as xl would: what the guest makes of it is seen in xenstore.</summary>
+    public void Take(LibvirtDomain domain, string element) => Change("take", DetachDevice, domain, element, Live, TakeDeadline);
+
+    /// <summary>Asks a running guest of QEMU to let go of a function, and waits until it has.</summary>
     /// <exception cref="GuestHolds">It has not, in this time.</exception>
     /// <exception cref="HostFailure">It will not, and libvirt said so.</exception>
     public void Detach(LibvirtDomain domain, string element, XmlHostDevice device, TimeSpan deadline)
@@ -131,8 +142,12 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
     void Change(string what, int procedure, LibvirtDomain domain, string element, int half, TimeSpan? limit = null) =>
         client.Do($"{what} a function of guest {domain.Name}", procedure, Named(domain).Text(element).Number(half), limit);
 
-    void Register(LibvirtDomain domain, int what) =>
-        client.Do($"tell of guest {domain.Name}", RegisterCallback, new XdrWriter().Number(what).Number(1).Opaque(Named(domain).ToArray()));
+    void Register(LibvirtDomain domain, int what)
+    {
+        // A second time on one connection is refused ("event callback already tracked").
+        if (registered.Add((Convert.ToHexString(domain.Uuid), what)))
+            client.Do($"tell of guest {domain.Name}", RegisterCallback, new XdrWriter().Number(what).Number(1).Opaque(Named(domain).ToArray()));
+    }
 
     static XdrWriter Named(LibvirtDomain domain) => new XdrWriter().Text(domain.Name).Opaque(domain.Uuid).Number(domain.Id);
 

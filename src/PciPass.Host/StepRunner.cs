@@ -253,7 +253,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 AskToLetGo(store, plug);
             try
             {
-                Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
+                if (!LibvirtPlug.ActOnDomain(host, plug))
+                    Xl(plug.Plugged ? "pci-attach" : "pci-detach", $"{plug.Start.Number}", $"{plug.Address}");
             }
             catch (HostFailure failure) when (failure is not DeadlinePassed)
             {

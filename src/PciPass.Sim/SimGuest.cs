@@ -57,6 +57,9 @@ public sealed record GuestPlan(string Name)
     /// <summary>The drivers that the guest's kernel has.</summary>
     public IReadOnlyList<string> Drivers { get; init; } = ["e1000", "e1000e", "nvme", "igb", "igbvf", "bnx2"];
 
+    /// <summary>Whether libvirt starts it and not xl.</summary>
+    public bool IsLibvirts { get; init; }
+
     /// <summary>Whether the host starts it at boot.</summary>
     public bool Autostart { get; init; } = true;
 }

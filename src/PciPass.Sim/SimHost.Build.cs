@@ -231,7 +231,7 @@ public sealed partial class SimHost
         return this;
     }
 
-    /// <summary>libvirtd runs, with its driver for QEMU, and has these guests defined.</summary>
+    /// <summary>libvirtd runs, with its driver for QEMU or, in dom0, for Xen, and has these guests defined.</summary>
     public SimHost WithLibvirt(params ReadOnlySpan<string> guests)
     {
         Libvirt = new SimLibvirt(this);

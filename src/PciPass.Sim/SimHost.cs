@@ -450,7 +450,9 @@ public sealed partial class SimHost : HostSystem
     internal SimGuest Launch(GuestPlan plan, string? uuid = null)
     {
         // What it is given when it is made stands in its file, which may have been changed since; a restored one brings its own configuration along.
-        if (uuid is null && Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
+        if (plan.IsLibvirts && Libvirt?.Definition(plan.Name) is string definition)
+            plan = plan with { Functions = [.. Core.Formats.DomainXml.Parse(definition).Functions] };
+        else if (uuid is null && Files.ReadText($"/etc/xen/{plan.Name}.cfg") is string text)
             plan = plan with { Functions = [.. Core.Formats.XlConfig.Parse(text).Functions] };
         var guest = new SimGuest(this, plan, nextDomId++, uuid);
         var domain = guest.DomId;
@@ -469,6 +471,8 @@ public sealed partial class SimHost : HostSystem
         guests.Add(guest);
         backends[domain] = new SimBackend(this, domain);
         guest.Start();
+        if (plan.IsLibvirts)
+            Libvirt?.Starts(guest);
         foreach (var function in plan.Functions)
             SimXl.AttachAtStart(this, guest, function);
         Store.FireSpecial("@introduceDomain");
@@ -548,6 +552,8 @@ public sealed partial class SimHost : HostSystem
         Iommu.Release(domain);
         guests.Remove(guest);
         tree.Delete(DomainConfigPath(guest));
+        if (guest.Plan.IsLibvirts)
+            tree.Delete(SimLibvirtXen.StateFile(guest));
         if (Store.ReadText($"/local/domain/{domain}/vm") is string vm)
             Store.Remove(vm);
         Store.Remove($"/local/domain/{domain}");

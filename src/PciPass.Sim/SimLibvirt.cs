@@ -4,13 +4,21 @@ using PciPass.Core.Formats;
 
 namespace PciPass.Sim;
 
-/// <summary>A libvirtd of a simulated host: it runs guests by QEMU, and keeps what is defined below /etc/libvirt/qemu.</summary>
+/// <summary>A libvirtd of a simulated host: it runs guests by QEMU or, in dom0, by Xen, and keeps what is defined below /etc/libvirt.</summary>
 public sealed class SimLibvirt
 {
     readonly SimHost host;
     readonly List<SimLibvirtChannel> channels = [];
 
-    internal SimLibvirt(SimHost host) => this.host = host;
+    internal SimLibvirt(SimHost host)
+    {
+        this.host = host;
+        xen = host.IsXen ? new SimLibvirtXen(host) : null;
+    }
+
+    readonly SimLibvirtXen? xen;
+
+    const string Dom0 = "Domain-0";
 
     internal const string Socket = "/run/libvirt/libvirt-sock";
 
@@ -21,22 +29,42 @@ public sealed class SimLibvirt
     internal sealed record Refusal(int Code, string Words);
 
     /// <summary>The names of the guests that are defined.</summary>
-    public IEnumerable<string> Defined => host.FilesIn("/etc/libvirt/qemu").Where(name => name.EndsWith(".xml", StringComparison.Ordinal)).Select(name => name[..^4]);
+    public IEnumerable<string> Defined => host.FilesIn($"/etc/libvirt/{Driver}").Where(name => name.EndsWith(".xml", StringComparison.Ordinal)).Select(name => name[..^4]);
 
-    /// <summary>The guests that run.</summary>
-    internal IEnumerable<SimQemu> Running => host.Qemus.Where(qemu => qemu.Plan.IsLibvirts);
+    /// <summary>The names of the guests that it runs.</summary>
+    internal IEnumerable<string> RunningNames => xen is not null ? xen.Running.Select(guest => guest.Name).Prepend(Dom0) : Running.Select(qemu => qemu.Name);
+
+    /// <summary>The number of a running guest; null where it does not run.</summary>
+    internal int? NumberOf(string name) => xen is not null ? name == Dom0 ? 0 : Domain(name)?.DomId : Find(name)?.ProcessId;
+
+    SimGuest? Domain(string name) => xen?.Running.FirstOrDefault(guest => guest.Name == name);
+
+    SimQemu? Find(string name) => Running.FirstOrDefault(qemu => qemu.Name == name);
+
+    string Driver => xen is null ? "qemu" : "libxl";
+
+    /// <summary>The functions that it lists for a running guest of Xen.</summary>
+    public IEnumerable<PciAddress> Listed(string name) => xen!.Listed(Domain(name)!).Select(device => device.Address);
+
+    internal void Starts(SimGuest guest)
+    {
+        host.PutFile(SimLibvirtXen.StateFile(guest), SimLibvirtXen.State(guest));
+        xen!.Starts(guest, Definition(guest.Name));
+    }
+
+    IEnumerable<SimQemu> Running => host.Qemus.Where(qemu => qemu.Plan.IsLibvirts);
 
     /// <summary>What a guest is defined as; null where it is not.</summary>
     public string? Definition(string name) => host.ReadFile(PathOf(name));
 
     /// <summary>Somebody defines a guest by hand, or changes its definition.</summary>
-    public void Define(string name, string? xml = null) => host.PutFile(PathOf(name), Encoding.UTF8.GetBytes(xml ?? Template(name, 2, "", 0)));
+    public void Define(string name, string? xml = null) => host.PutFile(PathOf(name), Encoding.UTF8.GetBytes(xml ?? (xen is null ? Template(name, 2, "", 0) : XenTemplate(name, "", 0))));
 
     /// <summary>Somebody gives a running guest a function by virsh.</summary>
-    public void AttachByHand(string guest, string element) => Demand(AttachLive(Running.Single(qemu => qemu.Name == guest), element));
+    public void AttachByHand(string guest, string element) => Demand(ChangeLive(null, attach: true, guest, element));
 
     /// <summary>Somebody asks a running guest for a function by virsh.</summary>
-    public void DetachByHand(string guest, string element) => Demand(DetachLive(Running.Single(qemu => qemu.Name == guest), element));
+    public void DetachByHand(string guest, string element) => Demand(ChangeLive(null, attach: false, guest, element));
 
     /// <summary>Somebody writes a function into a guest's definition by virsh.</summary>
     public void DefineByHand(string guest, string element) => Demand(AttachConfig(guest, element));
@@ -56,7 +84,35 @@ public sealed class SimLibvirt
             channel.Tell(guest, procedure, alias);
     }
 
-    internal static string LiveXml(SimQemu qemu) => Template(qemu.Name, qemu.Plan.Ports, string.Concat(qemu.Devices.Select(device =>
+    /// <summary>What a running guest has, as far as libvirt knows; null where it does not run.</summary>
+    internal string? LiveXml(string name) => Domain(name) is SimGuest guest
+        ? XenTemplate(name, string.Concat(xen!.Listed(guest).Select(device => $"    <hostdev mode='subsystem' type='pci' managed='{(device.Managed ? "yes" : "no")}'>\n      <driver name='xen'/>\n      <source>\n        {Place(device.Address, "")}\n      </source>\n    </hostdev>\n")), guest.DomId)
+        : Find(name) is SimQemu qemu ? LiveXml(qemu) : null;
+
+    /// <summary>Gives a running guest a function, or takes it.</summary>
+    /// <param name="words">What the trace says, when this process is the one that asks; null when somebody else does.</param>
+    /// <param name="attach">Which of both.</param>
+    /// <param name="name">The guest.</param>
+    /// <param name="element">The function's element.</param>
+    internal Refusal? ChangeLive(string? words, bool attach, string name, string element)
+    {
+        if (Domain(name) is SimGuest guest)
+            return xen!.Change(words, attach, guest, element);
+        if (Find(name) is not SimQemu qemu)
+            return new Refusal(InvalidOperation, "Requested operation is not valid: domain is not running");
+        Refusal? refusal = null;
+        if (words is null)
+            return Act();
+        host.Change(words, () => refusal = Act());
+        // It waits five seconds for the guest, and answers then (qemuDomainWaitForDeviceRemoval).
+        if (!attach && refusal is null)
+            host.Clock.Advance(TimeSpan.FromSeconds(5));
+        return refusal;
+
+        Refusal? Act() => attach ? AttachLive(qemu, element) : DetachLive(qemu, element);
+    }
+
+    static string LiveXml(SimQemu qemu) => Template(qemu.Name, qemu.Plan.Ports, string.Concat(qemu.Devices.Select(device =>
         $"    <hostdev mode='subsystem' type='pci' managed='{(device.IsManaged ? "yes" : "no")}'>\n      <driver name='vfio'/>\n      <source>\n        {Place(device.Address, "")}\n      </source>\n"
         + $"      <alias name='{device.Id}'/>\n      {Place(PciAddress.Parse($"0000:{device.Port[4..].PadLeft(2, '0')}:00.0"), "type='pci' ")}\n    </hostdev>\n")), qemu.ProcessId);
 
@@ -64,7 +120,7 @@ public sealed class SimLibvirt
     internal static XmlHostDevice? Read(string element) => DomainXml.Parse($"<domain><devices>{element}</devices></domain>").HostDevices.FirstOrDefault();
 
     /// <summary>Gives a running guest a function (qemuDomainAttachHostPCIDevice).</summary>
-    internal Refusal? AttachLive(SimQemu qemu, string element)
+    Refusal? AttachLive(SimQemu qemu, string element)
     {
         if (Read(element) is not XmlHostDevice device || host.Find(device.Address) is not SimFunction function)
             return new Refusal(InternalError, "internal error: the device cannot be found");
@@ -82,7 +138,7 @@ public sealed class SimLibvirt
             : null;
     }
 
-    internal static Refusal? DetachLive(SimQemu qemu, string element)
+    static Refusal? DetachLive(SimQemu qemu, string element)
     {
         if (Read(element) is not XmlHostDevice device || qemu.Devices.FirstOrDefault(has => has.Address == device.Address) is not { } there)
             return Missing(element);
@@ -112,10 +168,13 @@ public sealed class SimLibvirt
 
     static Refusal Missing(string element) => new(DeviceMissing, $"device not found: host pci device {Read(element)?.Address} not found");
 
-    static string PathOf(string name) => $"/etc/libvirt/qemu/{name}.xml";
+    string PathOf(string name) => $"/etc/libvirt/{Driver}/{name}.xml";
 
     static string Place(PciAddress address, string type) =>
         $"<address {type}domain='0x{address.Segment:x4}' bus='0x{address.Bus:x2}' slot='0x{address.Device:x2}' function='0x{address.Function:x1}'/>";
+
+    static string XenTemplate(string name, string devices, int id) =>
+        $"<domain type='xen'{(id > 0 ? $" id='{id}'" : "")}>\n  <name>{name}</name>\n  <os>\n    <type arch='x86_64' machine='xenpv'>linux</type>\n  </os>\n  <devices>\n{devices}    <memballoon model='xen'/>\n  </devices>\n</domain>\n";
 
     static string Template(string name, int ports, string devices, int id) =>
         $"<domain type='kvm'{(id > 0 ? $" id='{id}'" : "")}>\n  <name>{name}</name>\n  <os>\n    <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>\n  </os>\n  <devices>\n"

@@ -89,7 +89,7 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
                 break;
             case ListAll:
                 _ = message.Number();
-                string[] names = message.Number() == 1 ? [.. libvirt.Running.Select(qemu => qemu.Name)] : [.. libvirt.Defined];
+                string[] names = message.Number() == 1 ? [.. libvirt.RunningNames] : [.. libvirt.Defined];
                 answer.Number(names.Length);
                 foreach (var each in names)
                     Domain(answer, each);
@@ -97,7 +97,7 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
                 break;
             case LookUpByName:
                 var wanted = message.Text(1024);
-                if (Running(wanted) is null && libvirt.Definition(wanted) is null)
+                if (libvirt.NumberOf(wanted) is null && libvirt.Definition(wanted) is null)
                     refusal = NotFound(wanted);
                 else
                     Domain(answer, wanted);
@@ -105,7 +105,7 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
             case GetXml:
                 var described = ReadDomain(ref message);
                 var asDefined = (message.Number() & 2) != 0;
-                if ((asDefined || Running(described) is null ? libvirt.Definition(described) : SimLibvirt.LiveXml(Running(described)!)) is string xml)
+                if ((asDefined ? libvirt.Definition(described) : libvirt.LiveXml(described) ?? libvirt.Definition(described)) is string xml)
                     answer.Text(xml);
                 else
                     refusal = NotFound(described);
@@ -116,7 +116,11 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
             case RegisterCallback:
                 var happening = message.Number();
                 _ = message.Number();
-                callbacks.Add((happening, ReadDomain(ref message)));
+                var callback = (happening, ReadDomain(ref message));
+                if (callbacks.Contains(callback))
+                    refusal = new SimLibvirt.Refusal(8, "invalid argument: event callback already tracked");
+                else
+                    callbacks.Add(callback);
                 answer.Number(callbacks.Count - 1);
                 break;
             default:
@@ -132,22 +136,12 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
         SimLibvirt.Refusal? refusal = null;
         var words = $"libvirt {(attach ? "attach" : "detach")} {guest} {SimLibvirt.Read(element)?.Address} {(half == 1 ? "live" : "config")}";
         if (half == 1)
-        {
-            if (Running(guest) is not SimQemu qemu)
-                return new SimLibvirt.Refusal(SimLibvirt.InvalidOperation, "Requested operation is not valid: domain is not running");
-            host.Change(words, () => refusal = attach ? libvirt.AttachLive(qemu, element) : SimLibvirt.DetachLive(qemu, element));
-            // It waits five seconds for the guest, and answers then (qemuDomainWaitForDeviceRemoval).
-            if (!attach && refusal is null)
-                host.Clock.Advance(TimeSpan.FromSeconds(5));
-            return refusal;
-        }
+            return libvirt.ChangeLive(words, attach, guest, element);
         if (libvirt.Definition(guest) is null)
             return new SimLibvirt.Refusal(SimLibvirt.InvalidOperation, "Requested operation is not valid: cannot modify the persistent configuration of a transient domain");
         host.Change(words, () => refusal = attach ? libvirt.AttachConfig(guest, element) : libvirt.DetachConfig(guest, element));
         return refusal;
     }
-
-    SimQemu? Running(string name) => libvirt.Running.FirstOrDefault(qemu => qemu.Name == name);
 
     static SimLibvirt.Refusal NotFound(string name) => new(SimLibvirt.NoDomain, $"Domain not found: no domain with matching name '{name}'");
 
@@ -160,7 +154,7 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
     }
 
     XdrWriter Domain(XdrWriter answer, string name) =>
-        answer.Text(name).Opaque(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 16)).Number(Running(name)?.ProcessId ?? -1);
+        answer.Text(name).Opaque(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 16)).Number(libvirt.NumberOf(name) ?? -1);
 
     void Send(int procedure, int type, int serial, int status, XdrWriter values, int program = Program)
     {

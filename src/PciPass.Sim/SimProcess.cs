@@ -13,6 +13,7 @@ sealed class SimProcess
     readonly StringBuilder errors = new();
     IEnumerator<TimeSpan>? body;
     SimClock? clock;
+    Action? ended;
 
     public SimProcess(Func<SimProcess, IEnumerable<TimeSpan>> program, bool changesSomething)
     {
@@ -37,9 +38,11 @@ sealed class SimProcess
 
     public void Error(string line) => errors.Append(line).Append('\n');
 
-    public void Begin(SimClock runsOn)
+    /// <param name="runsOn">The clock that its time passes on.</param>
+    /// <param name="whenEnded">What follows from its end, whoever waits for it.</param>
+    public void Begin(SimClock runsOn, Action? whenEnded = null)
     {
-        clock = runsOn;
+        (clock, ended) = (runsOn, whenEnded);
         GoOn();
     }
 
@@ -52,5 +55,6 @@ sealed class SimProcess
         }
         body.Dispose();
         body = null;
+        ended?.Invoke();
     }
 }

@@ -53,8 +53,13 @@ public abstract class LibvirtContract
     public void Empty_root_ports_are_free() => Assert.Equal("bus 1 bus 2", string.Join(' ', Connection.ReadLive(Guest("contract1")).FreePorts!.Value));
 
     [Fact]
-    public void A_function_with_a_driver_of_the_hosts_is_refused_where_libvirt_does_not_manage_it() =>
-        Assert.Contains($"Unmanaged PCI device {Card} must be manually detached from the host", Assert.Throws<LibvirtRefusal>(() => Connection.Attach(Guest("contract1"), Element())).Words, StringComparison.Ordinal);
+    public void A_function_with_a_driver_of_the_hosts_is_refused_where_libvirt_does_not_manage_it()
+    {
+        // In its own words as long as it has not seen the function unmanaged before, later in QEMU's.
+        Assert.Throws<LibvirtRefusal>(() => Connection.Attach(Guest("contract1"), Element()));
+        Assert.Empty(Connection.ReadLive(Guest("contract1")).HostDevices);
+        Assert.Equal("e1000e", DriverOf);
+    }
 
     [Fact]
     public void A_definition_takes_a_function_once_and_gives_it_back_and_the_running_guest_has_none_of_it()

@@ -400,6 +400,28 @@ public class MigrateTests
         Assert.NotNull(pair.Here.FindGuest("web1"));
     }
 
+    /// <summary>A command that hangs on its way, and arrives when nobody counts on it any more.</summary>
+    [Theory]
+    [InlineData("copy")]
+    [InlineData("start")]
+    public void What_hangs_on_the_way_and_arrives_after_all_starts_nothing(string verb)
+    {
+        var pair = new Pair("attach 06:00.0 web1");
+        var here = pair.Here.ToText();
+        var hangs = $"ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -- xen2 pcipass receive {verb} *";
+        pair.Here.Faults.Hang(hangs);
+        Told.By(pair.Here, Migrate).Says(4);
+        Assert.Equal(0, pair.Running);
+        Told.By(pair.Here, "recover").Says(0);
+        Assert.Equal(1, pair.Running);
+        pair.Here.Faults.Release(hangs);
+        pair.Here.Clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal(verb, pair.Asked[^1]);
+        Assert.Equal(here, pair.Here.ToText());
+        Assert.Null(pair.There.FindGuest("web1"));
+        pair.AssertClosed();
+    }
+
     [Fact]
     public void A_copy_that_was_cut_off_is_none()
     {

@@ -13,8 +13,8 @@ public sealed class GuestAmbiguous : Rule
     {
         if (request.Guest is not GuestReference name || host.Guests.Where(name.Means).ToArray() is not { Length: > 1 } several)
             yield break;
-        var toolstacks = several.Select(guest => guest.Start.Toolstack).Distinct().ToArray();
-        var running = several.Select(guest => $"{GuestReference.PrefixOf(guest.Start.Toolstack)}:{guest.Name} ({guest.Start.Words})");
+        var toolstacks = several.Select(guest => guest.RunBy).Distinct().ToArray();
+        var running = several.Select(guest => $"{GuestReference.PrefixOf(guest.RunBy)}:{guest.Name} ({guest.Start.Words})");
         yield return Refuse(name, $"{name} is the name of several guests", $"running are {string.Join(", ", running)}",
             toolstacks.Length == several.Length ? $"name the one that is meant: {string.Join(" or ", toolstacks.Select(toolstack => $"{GuestReference.PrefixOf(toolstack)}:{name.Name}"))}"
                 : "start one of them with another name (-name)");

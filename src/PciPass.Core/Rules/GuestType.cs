@@ -19,6 +19,10 @@ public sealed class GuestType : Rule
             yield return Refuse(name, $"guest {name} cannot have a function", $"it is {Words(guest.Type)} (xenstore /libxl/{guest.Start}/type)",
                 $"set type=\"pv\" or type=\"hvm\" in the configuration of {name} and start it again");
         }
+        else if (request.IsBoot && host.DefinitionsOf(name).FirstOrDefault(definition => definition.Type is not (Core.GuestType.Pv or Core.GuestType.Hvm)) is GuestDefinition definition)
+        {
+            yield return Refuse(name, $"guest {name} cannot have a function", $"{definition.Source} makes it {Words(definition.Type)}", "make it <type machine='xenpv'>linux</type> or <type>hvm</type> there (virsh edit)");
+        }
         else if (request.IsBoot && host.FilesOf(name).FirstOrDefault(file => file.Type is not (Core.GuestType.Pv or Core.GuestType.Hvm)) is GuestFile file)
         {
             yield return Refuse(name, $"guest {name} cannot have a function", $"{file.Path} makes it {Words(file.Type)}", $"set type=\"pv\" or type=\"hvm\" in {file.Path}");

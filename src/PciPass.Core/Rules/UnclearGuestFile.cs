@@ -21,8 +21,17 @@ public sealed class UnclearGuestFile : Rule
             foreach (var function in Named(host, request).Where(function => host.Devices.Find(function.Address) is null))
                 yield return NotForLong(host, name, function, definition.Source);
         }
-        if (host.Hypervisor != Hypervisor.XenDom0)
+        if (host.Hypervisor != Hypervisor.XenDom0 || host.DefinitionsOf(name).Any())
             yield break;
+        if (host.FindGuest(name) is { RunBy: Toolstack.Libvirt })
+        {
+            var (why, remedy) = ("libvirt has no definition of it, which would outlast its run", "virsh define     makes one");
+            if (!request.IsNow)
+                yield return Refuse(name, what, why, remedy);
+            else if (request.Verb == Verb.Attach)
+                yield return Note(name, $"guest {name} will not have it at its next start", why, remedy);
+            yield break;
+        }
         var files = host.FilesOf(name).ToArray();
         if (files.Length == 0 && !request.IsNow)
             yield return Refuse(name, what, "no file in /etc/xen or /etc/xen/auto is its configuration", "--guest-file FILE names one elsewhere");
