@@ -69,17 +69,25 @@ static class XenReader
         var backend = BackendPath(domId);
         _ = int.TryParse(store.Read($"{backend}/num_devs", transaction), NumberStyles.None, CultureInfo.InvariantCulture, out var count);
         var busState = State(store.Read($"{backend}/state", transaction));
+        var hasDeviceModel = Type(store.Read($"/libxl/{domId}/type", transaction)) == GuestType.Hvm;
         for (var number = 0; number < Math.Min(count, Most); number++)
         {
             if (PciAddress.TryParse(store.Read($"{backend}/dev-{number}", transaction), out var address))
             {
                 var state = State(store.Read($"{backend}/state-{number}", transaction));
                 // It has it when it is exported by the backend, and the bus is connected, not in the middle of a change.
-                yield return new Attachment(address, GuestStart.Domain(domId), VirtualSlotAt(store, backend, number, transaction), state == XenbusState.Initialised && busState == XenbusState.Connected,
+                yield return new Attachment(address, GuestStart.Domain(domId), hasDeviceModel ? DeviceModelSlot(store.Read($"{backend}/vdevfn-{number}", transaction)) : VirtualSlotAt(store, backend, number, transaction), state == XenbusState.Initialised && busState == XenbusState.Connected,
                     $"in xenstore the function's state is {state}, the backend's {busState}");
             }
         }
     }
+
+    /// <summary>
+    /// An HVM guest sees the function on its device model's bus, where that has put it: libxl writes its device and function there, as eight bits.
+    /// What pciback writes is its own bus, which no HVM guest looks at (seen in the lab).
+    /// </summary>
+    static string? DeviceModelSlot(string? text) =>
+        int.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= 0xff ? $"{new PciAddress(0, 0, number >> 3, number & 7)}" : null;
 
     /// <summary>Where the guest sees the function with this number; null before pciback has written it.</summary>
     public static string? VirtualSlotAt(Xenstore store, string backend, int number, uint transaction) =>

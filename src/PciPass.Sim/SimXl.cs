@@ -520,6 +520,9 @@ sealed class SimXl
         }
         Store.Write($"{backend}/key-{n}", $"{address}");
         Store.Write($"{backend}/dev-{n}", $"{address}");
+        // QEMU takes the first free device of its bus.
+        if (guest.Plan.Type == GuestType.Hvm)
+            Store.Write($"{backend}/vdevfn-{n}", Enumerable.Range(4, 28).Select(static device => $"{device << 3:x}").First(place => Enumerable.Range(0, n).All(other => Store.ReadText($"{backend}/vdevfn-{other}") != place)));
         Store.Write($"{backend}/opts-{n}", "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=strict");
         Store.Write($"{backend}/state-{n}", "1");
         Store.Write($"{backend}/num_devs", $"{n + 1}");

@@ -30,4 +30,8 @@ public class SupportTests
         Assert.Contains(words, told.Errors, StringComparison.Ordinal);
         Assert.Equal("supported, with caveats", SupportStatement.OfXen(type).Standing);
     }
+
+    [Fact]
+    public void An_HVM_guest_sees_a_function_where_its_device_model_has_put_it() =>
+        Assert.Contains("done: hvm1 has 0000:09:00.0 as 0000:00:04.0", Told.By(Machines.Make(""), "attach 09:00.0 hvm1 --live").Says(0), StringComparison.Ordinal);
 }
