@@ -73,7 +73,8 @@ static class ReceiveCommand
     /// <summary>The lock is not held meanwhile: it takes long, and nobody starts what has no record yet.</summary>
     static int Copy(Session session, string path, SavedGuest record, string text)
     {
-        var length = long.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
+        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var length))
+            throw new FormatException($"\"{text}\" is no length");
         var files = session.Host.Files;
         files.MakeDirectory(MovedGuest.Folder);
         if (files.Look(MovedGuest.Folder)?.Foreign is string foreign)

@@ -84,6 +84,17 @@ public partial class FuzzTests
             tree.AddFile("/sys/hypervisor/version/minor", "17");
             _ = GuestRecord.Complete(tree, new Guest(GuestName.Parse("web1"), GuestStart.Domain(3), GuestType.Pv));
         }),
+        ("remote host", ["xen2", "root@xen2.example", "192.0.2.7", "a@2001:db8::7"], bytes =>
+        {
+            Own(() => RemoteHost.Parse(Text(bytes)));
+            // Nothing that ssh takes for an option, or a shell for more than a word.
+            Assert.True(!RemoteHost.TryParse(Text(bytes), out var host) || ($"{host}"[0] != '-' && !$"{host}".AsSpan().ContainsAny(" \t\n;&|<>$`\\\"'*?[]{}()#~=%!".AsSpan())));
+        }),
+        ("word of another pcipass", [MovedGuest.Word($"{MovedGuest.Folder}/web1-20261124T100000000Z"), MovedGuest.Word($"{MovedGuest.Folder}/../x")], bytes =>
+        {
+            Own(() => MovedGuest.ReadWord(Text(bytes)));
+            Own(() => MovedGuest.ReadPath(Text(bytes)) is var path && Path.GetDirectoryName(Path.GetFullPath(path)) == MovedGuest.Folder ? path : throw new InvalidOperationException($"{path} lies elsewhere"));
+        }),
         ("saved guest's image", [ImageSeed()], bytes =>
         {
             var tree = new RecordedTree();
