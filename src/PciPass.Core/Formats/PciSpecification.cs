@@ -35,6 +35,9 @@ public sealed record PciSpecification
     /// <summary>The other keys, in their order.</summary>
     public ImmutableArray<KeyValuePair<string, string>> Options { get; private init; } = [];
 
+    /// <summary>Where in the text xm's list of functions stands.</summary>
+    (int Start, int End)? Listed { get; init; }
+
     /// <summary>Why xl does not take it, in xl's own words where it has some; null where it does.</summary>
     public string? XlError { get; private init; }
 
@@ -66,8 +69,7 @@ public sealed record PciSpecification
         if (left.IsEmpty)
             return null;
         // With '*', which functions are left is a matter of the hardware; with '=', the guest's numbers would have to be chosen anew.
-        var dot = Text.LastIndexOf('.', Text.IndexOfAny(['*', '=', '@']) is var at && at >= 0 ? at : Text.Length - 1);
-        if (IsEvery || dot < 0 || Device is null || FunctionEnd(dot + 1) is not int end || Text.AsSpan(dot, end - dot).ContainsAny('*', '='))
+        if (IsEvery || Listed is not (var start, var end) || Text.AsSpan(start, end - start).ContainsAny('*', '='))
             throw new FormatException($"the entry '{Text}' names it together with others");
         List<string> ranges = [];
         foreach (var number in left)
@@ -77,15 +79,7 @@ public sealed record PciSpecification
             else
                 ranges.Add($"{number}");
         }
-        return $"{Text[..(dot + 1)]}{string.Join(',', ranges)}{Text[end..]}";
-
-        int? FunctionEnd(int from)
-        {
-            var to = from;
-            while (to < Text.Length && (Text[to] is >= '0' and <= '7' or '-' or '=' || (Text[to] == ',' && to + 1 < Text.Length && char.IsAsciiDigit(Text[to + 1]))))
-                to++;
-            return to > from ? to : null;
-        }
+        return $"{Text[..start]}{string.Join(',', ranges)}{Text[end..]}";
     }
 
     /// <summary>The same entry, with the function known that its name means.</summary>
@@ -179,6 +173,7 @@ public sealed record PciSpecification
         if (numbers[1] > 0xff || numbers[2] > 0x1f)
             return null;
         at++;
+        var start = at;
         HashSet<int> functions = [];
         var every = false;
         while (true)
@@ -203,6 +198,7 @@ public sealed record PciSpecification
             else
                 break;
         }
+        var listed = (start, at);
         int? slot = null;
         if (at < text.Length && text[at] == '@')
         {
@@ -231,6 +227,7 @@ public sealed record PciSpecification
             IsEvery = every,
             VirtualSlot = slot,
             Options = [.. options],
+            Listed = listed,
         };
 
         bool TryFunction(ref int position, out int function)
