@@ -26,36 +26,13 @@ public sealed class Images
     /// <summary>The file system of dom0, and of Linux alone.</summary>
     public string Dom0 => Path.Combine(Folder, "dom0.cpio");
 
-    /// <summary>QEMU with what it needs, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
+    /// <summary>An archive to be laid over <see cref="Dom0"/>, made by the script of its name where it is missing or out of date.</summary>
+    /// <param name="name"><c>kvm</c>, <c>libvirt</c>, <c>systemd</c> or <c>ssh</c>.</param>
     /// <exception cref="LabException">It cannot be made.</exception>
-    public string Kvm()
+    public string Overlay(string name)
     {
-        Run(Path.Combine(Checkout, "lab", "kvm.sh"), progress: null);
-        return Path.Combine(Folder, "kvm.cpio");
-    }
-
-    /// <summary>libvirt with what it needs, to be laid over those, made where it is missing or out of date.</summary>
-    /// <exception cref="LabException">It cannot be made.</exception>
-    public string Libvirt()
-    {
-        Run(Path.Combine(Checkout, "lab", "libvirt.sh"), progress: null);
-        return Path.Combine(Folder, "libvirt.cpio");
-    }
-
-    /// <summary>systemd as the first process, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
-    /// <exception cref="LabException">It cannot be made.</exception>
-    public string Systemd()
-    {
-        Run(Path.Combine(Checkout, "lab", "systemd.sh"), progress: null);
-        return Path.Combine(Folder, "systemd.cpio");
-    }
-
-    /// <summary>ssh with what it needs, to be laid over <see cref="Dom0"/>, made where it is missing or out of date.</summary>
-    /// <exception cref="LabException">It cannot be made.</exception>
-    public string Ssh()
-    {
-        Run(Path.Combine(Checkout, "lab", "ssh.sh"), progress: null);
-        return Path.Combine(Folder, "ssh.cpio");
+        Run(Path.Combine(Checkout, "lab", $"{name}.sh"), progress: null);
+        return Path.Combine(Folder, $"{name}.cpio");
     }
 
     /// <summary>The root file system that a distribution's initramfs starts.</summary>

@@ -202,18 +202,17 @@ public sealed class LabMachine : IDisposable
 
     string Initrd(Machine machine, Images images)
     {
-        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.HasQemu && !machine.HasLibvirt && !machine.HasSystemd && !machine.HasSsh)
+        if (machine.Files.IsEmpty && machine.Initramfs is null && !machine.Overlays.Any())
         {
             return images.Dom0;
         }
         var initrd = Path.Combine(_folder, "initrd");
         File.Copy(machine.Initramfs is Initramfs kind ? images.InitramfsOf(kind) : images.Dom0, initrd);
         using var stream = new FileStream(initrd, FileMode.Append);
-        string[] overlays = [.. machine.HasQemu ? [images.Kvm()] : (string[])[], .. machine.HasLibvirt ? [images.Libvirt()] : (string[])[], .. machine.HasSystemd ? [images.Systemd()] : (string[])[], .. machine.HasSsh ? [images.Ssh()] : (string[])[]];
-        foreach (var overlay in overlays)
+        foreach (var overlay in machine.Overlays)
         {
             Align(stream);
-            using var archive = File.OpenRead(overlay);
+            using var archive = File.OpenRead(images.Overlay(overlay));
             archive.CopyTo(stream);
         }
         Align(stream);

@@ -41,6 +41,16 @@ public sealed record Machine
     /// <summary>Whether it can be reached by ssh and reach others (<c>lab-ssh</c>).</summary>
     public bool HasSsh { get; init; }
 
+    /// <summary>The archives laid over the image, in their order.</summary>
+    internal IEnumerable<string> Overlays
+    {
+        get
+        {
+            (bool Has, string Name)[] all = [(HasQemu, "kvm"), (HasLibvirt, "libvirt"), (HasSystemd, "systemd"), (HasSsh, "ssh")];
+            return all.Where(overlay => overlay.Has).Select(overlay => overlay.Name);
+        }
+    }
+
     /// <summary>Files laid over the image.</summary>
     public ImmutableArray<MachineFile> Files { get; init; } = [];
 

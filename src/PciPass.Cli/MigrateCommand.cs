@@ -27,22 +27,8 @@ static class MigrateCommand
         ? host
         : throw new UsageError($"\"{word}\" cannot be a host", "it is a name or an address as ssh takes it, with letters, digits, dots, dashes and colons", "a host behind a port or with a key of its own gets a name in ssh's configuration, see ssh_config(5)");
 
-    static int Run(Session session, Request wish, RemoteHost to, bool dryRun, bool json)
-    {
-        if (dryRun)
-            return ChangeCommand.WritePlan(session, Plan(session, wish, to).Plan, json);
-        session.NeedsRealHost("migrate");
-        if (RestoreCommand.RefusesUser(session, "migrate guests"))
-            return ExitCode.Refused;
-        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
-        RecoverCommand.RecoverInterrupted(session);
-        var (snapshot, plan) = Plan(session, wish, to);
-        if (plan.IsRefused)
-            return ChangeCommand.WritePlan(session, plan, json);
-        Messages.WriteWarnings(session.Terminal, plan);
-        var outcome = session.Executor(json).Run(snapshot, plan);
-        return ChangeCommand.WriteOutcome(session, outcome, json);
-    }
+    static int Run(Session session, Request wish, RemoteHost to, bool dryRun, bool json) =>
+        SaveCommand.Run(session, "migrate", () => Plan(session, wish, to), dryRun, json, out _);
 
     static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, RemoteHost to)
     {

@@ -22,25 +22,38 @@ static class SaveCommand
 
     static int Run(Session session, Request wish, string path, bool dryRun, bool json)
     {
-        if (dryRun)
-            return ChangeCommand.WritePlan(session, Plan(session, wish, path).Plan, json);
-        session.NeedsRealHost("save");
-        if (RestoreCommand.RefusesUser(session, "save guests"))
-            return ExitCode.Refused;
-        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
-        RecoverCommand.RecoverInterrupted(session);
-        var (snapshot, plan) = Plan(session, wish, path);
-        if (plan.IsRefused)
-            return ChangeCommand.WritePlan(session, plan, json);
-        Messages.WriteWarnings(session.Terminal, plan);
-        var outcome = session.Executor(json).Run(snapshot, plan);
-        var code = ChangeCommand.WriteOutcome(session, outcome, json);
-        if (outcome.Result == Result.Done && !json)
+        var code = Run(session, "save", () => Plan(session, wish, path), dryRun, json, out var outcome);
+        if (outcome?.Result == Result.Done && !json)
         {
             session.Terminal.Output.WriteLine($"done: guest {wish.Guest} is saved in {path}, with {path}.pcipass beside it     (operation {outcome.Operation.Number})");
             session.Terminal.Output.WriteLine($"pcipass restore {path}     starts it again");
         }
         return code;
+    }
+
+    /// <summary>Plans what takes a guest away from this host, a save or a move, and carries it out.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="verb">The command.</param>
+    /// <param name="plan">Reads the host and plans; with the lock held, unless it is only asked.</param>
+    /// <param name="dryRun">Whether it is only asked.</param>
+    /// <param name="json">Whether the answer is JSON.</param>
+    /// <param name="outcome">What came of it; null where nothing was done.</param>
+    public static int Run(Session session, string verb, Func<(HostSnapshot Snapshot, Plan Plan)> plan, bool dryRun, bool json, out Outcome? outcome)
+    {
+        outcome = null;
+        if (dryRun)
+            return ChangeCommand.WritePlan(session, plan().Plan, json);
+        session.NeedsRealHost(verb);
+        if (RestoreCommand.RefusesUser(session, $"{verb} guests"))
+            return ExitCode.Refused;
+        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
+        RecoverCommand.RecoverInterrupted(session);
+        var (snapshot, planned) = plan();
+        if (planned.IsRefused)
+            return ChangeCommand.WritePlan(session, planned, json);
+        Messages.WriteWarnings(session.Terminal, planned);
+        outcome = session.Executor(json).Run(snapshot, planned);
+        return ChangeCommand.WriteOutcome(session, outcome, json);
     }
 
     static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, string path)

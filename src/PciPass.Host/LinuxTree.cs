@@ -126,9 +126,9 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             {
                 return ConfigSpace.Fetch(
                     buffer,
-                    (File: file, Path: $"{Path}/{entry}/config"),
+                    (File: file, Folder: Path, Entry: entry),
                     static (source, offset, part) =>
-                        Libc.ReadAt(source.File, part, part.Length, offset) is >= 0 and var count ? (int)count : throw new HostFailure("read", source.Path, Libc.LastError)
+                        Libc.ReadAt(source.File, part, part.Length, offset) is >= 0 and var count ? (int)count : throw new HostFailure("read", $"{source.Folder}/{source.Entry}/config", Libc.LastError)
                 );
             }
             finally
