@@ -5,6 +5,7 @@ public static class Errno
 {
     public const int EPERM = 1;
     public const int ENOENT = 2;
+    public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EIO = 5;
     public const int ENXIO = 6;
@@ -27,6 +28,7 @@ public static class Errno
     {
         [EPERM] = "operation not permitted (EPERM)",
         [ENOENT] = "no such file or directory (ENOENT)",
+        [ESRCH] = "no such process (ESRCH)",
         [EINTR] = "interrupted (EINTR)",
         [EIO] = "input/output error (EIO)",
         [ENXIO] = "no such device or address (ENXIO)",

@@ -41,7 +41,7 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
     static int Read(int descriptor, string path, Span<byte> buffer)
     {
         if (descriptor < 0)
-            return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? -1 : throw new HostFailure("open", path, Libc.LastError);
+            return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR || HasEnded(path, Libc.LastError) ? -1 : throw new HostFailure("open", path, Libc.LastError);
         try
         {
             var count = 0;
@@ -51,7 +51,7 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
                 if (got < 0 && Libc.LastError == Errno.EINTR)
                     continue;
                 if (got < 0)
-                    throw new HostFailure("read", path, Libc.LastError);
+                    return HasEnded(path, Libc.LastError) ? -1 : throw new HostFailure("read", path, Libc.LastError);
                 if (got == 0)
                     break;
                 count += (int)got;
@@ -66,6 +66,12 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
             _ = Libc.Close(descriptor);
         }
     }
+
+    /// <summary>
+    /// Whether these are the words for a process that ended while it was read: its files then fail with ESRCH (fs/proc/base.c), its table of
+    /// mounts with EINVAL, as that of one whose parent has not asked for it yet (mounts_open_common in fs/proc_namespace.c).
+    /// </summary>
+    static bool HasEnded(string path, int error) => error is Errno.ESRCH or Errno.EINVAL && path.StartsWith("/proc/", StringComparison.Ordinal);
 
     [SkipLocalsInit]
     public override string? ReadLink(string path)

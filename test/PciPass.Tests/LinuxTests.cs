@@ -60,6 +60,26 @@ public sealed class LinuxTests : IDisposable
     public void A_write_creates_nothing_and_tells_the_kernels_error_number() =>
         Assert.Equal(Errno.ENOENT, Assert.Throws<HostFailure>(() => files.WriteAttribute(Path.Combine(folder, "missing"), "x", TimeSpan.FromSeconds(30))).ErrorNumber);
 
+    /// <summary>Seen in the lab: recover looked for a dead pcipass' tools while one of the host's processes ended, and failed.</summary>
+    [Fact]
+    public void A_process_that_ends_while_it_is_read_is_not_there()
+    {
+        using var parent = Process.Start(new ProcessStartInfo("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"]) { UseShellExecute = false, RedirectStandardOutput = true })!;
+        var child = int.Parse(parent.StandardOutput.ReadLine()!, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.Contains(" / ", files.ReadText($"/proc/{child}/mountinfo"));
+        using var line = File.OpenHandle($"/proc/{child}/cmdline");
+        var opened = $"/proc/self/fd/{line.DangerousGetHandle()}";
+        Assert.Contains("sleep", files.ReadText(opened));
+        using (var victim = Process.GetProcessById(child))
+            victim.Kill();
+        // Its parent, that became a sleep, never asks for it: a zombie, which is no longer in any mount namespace.
+        Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{child}/stat").Contains(") Z "), TimeSpan.FromSeconds(30)));
+        Assert.Null(files.ReadText($"/proc/{child}/mountinfo"));
+        parent.Kill();
+        Assert.True(SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{child}"), TimeSpan.FromSeconds(30)));
+        Assert.Null(files.ReadText(opened));
+    }
+
     [Fact]
     public void Many_devices_are_asked_at_once_and_every_answer_is_taken()
     {
