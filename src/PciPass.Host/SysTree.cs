@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
 
@@ -104,12 +105,20 @@ public abstract class SysTree
     {
         for (var size = expected; size <= 64 * 1024 * 1024; size *= 4)
         {
-            var buffer = new byte[size];
-            var count = Read(path, buffer);
-            if (count < 0)
-                return null;
-            if (count < size)
-                return buffer[..count];
+            // Most files are small, and many are not there.
+            var buffer = ArrayPool<byte>.Shared.Rent(size);
+            try
+            {
+                var count = Read(path, buffer);
+                if (count < 0)
+                    return null;
+                if (count < buffer.Length)
+                    return buffer[..count];
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
         }
         throw new HostFailure($"read {path}: longer than 64 MiB");
     }

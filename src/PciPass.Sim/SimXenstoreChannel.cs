@@ -113,33 +113,34 @@ sealed class SimXenstoreChannel(SimHost host, SimXenstore store, int processNumb
             var view = transaction?.View ?? store;
             var words = Encoding.UTF8.GetString(payload).Split('\0');
             var path = words[0];
-            byte[] answer = "OK\0"u8.ToArray();
+            // Null where what is asked for is not there: so frequent that an exception for each would be most of the simulator's time.
+            byte[]? answer = "OK\0"u8.ToArray();
             switch (type)
             {
                 case Message.Read:
                     path = Absolute(path);
                     See(path);
-                    answer = view.Read(path) ?? throw new Refused("ENOENT");
+                    answer = view.Read(path);
                     break;
                 case Message.Directory:
                     path = Absolute(path);
                     See(path);
-                    answer = Encoding.UTF8.GetBytes(string.Concat((view.List(path) ?? throw new Refused("ENOENT")).Select(static name => name + "\0")));
-                    if (answer.Length > MostPayload)
+                    answer = view.List(path) is { } names ? Encoding.UTF8.GetBytes(string.Concat(names.Select(static name => name + "\0"))) : null;
+                    if (answer?.Length > MostPayload)
                         throw new Refused("E2BIG");
                     break;
                 case Message.GetPermissions:
                     path = Absolute(path);
                     See(path);
-                    answer = Encoding.UTF8.GetBytes((view.Permissions(path) ?? throw new Refused("ENOENT")).Replace(',', '\0') + "\0");
+                    answer = view.Permissions(path) is string permissions ? Encoding.UTF8.GetBytes(permissions.Replace(',', '\0') + "\0") : null;
                     break;
                 case Message.SetPermissions:
                     path = Absolute(path);
                     See(path);
                     if (!view.Exists(path))
                         throw new Refused("ENOENT");
-                    var permissions = string.Join(',', words[1..^1]);
-                    Change(path, to => to.SetPermissions(path, permissions));
+                    var wished = string.Join(',', words[1..^1]);
+                    Change(path, to => to.SetPermissions(path, wished));
                     break;
                 case Message.Write:
                     var end = Array.IndexOf(payload, (byte)0);
@@ -207,13 +208,18 @@ sealed class SimXenstoreChannel(SimHost host, SimXenstore store, int processNumb
                 default:
                     throw new Refused("ENOSYS");
             }
-            Send(type, request, transactionId, answer);
+            if (answer is null)
+                Refuse("ENOENT");
+            else
+                Send(type, request, transactionId, answer);
         }
         catch (Refused refused)
         {
-            Send(Message.Error, request, transactionId, Encoding.ASCII.GetBytes(refused.Message + "\0"));
+            Refuse(refused.Message);
         }
         afterwards?.Invoke();
+
+        void Refuse(string error) => Send(Message.Error, request, transactionId, Encoding.ASCII.GetBytes(error + "\0"));
 
         void See(string path)
         {
