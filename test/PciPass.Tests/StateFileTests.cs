@@ -267,6 +267,60 @@ public class StateFileTests(ITestOutputHelper output)
         Assert.Equal(before, host.ToText());
     }
 
+    /// <summary>What an interrupted command had changed is a link by the time of recover: it is neither followed nor replaced by a file.</summary>
+    [Fact]
+    public void An_edited_file_that_has_become_a_link_meanwhile_is_left_alone()
+    {
+        const string List = "/etc/pcipass/devices", Elsewhere = "/tmp/devices";
+        var cases = 0;
+        for (var n = 0; ; n++)
+        {
+            var host = Machines.Make("");
+            if (!Told.Dies(host, "hide --boot 09:00.0", n))
+                break;
+            if (host.Files.ReadText(List) is not string text || new Journal(host).ReadAll()[^1].Ending != Ending.None)
+                continue;
+            host.WithFile(Elsewhere, text).WithLink(List, Elsewhere);
+            var told = Told.By(host, "recover");
+            Assert.NotEqual(0, told.ExitCode);
+            Assert.Contains($"{List} is a symbolic link to {Elsewhere}, and is not followed", told.Errors, StringComparison.Ordinal);
+            Assert.Equal((Elsewhere, text), (host.Files.ReadLink(List), host.Files.ReadText(Elsewhere)));
+            cases++;
+        }
+        Assert.InRange(cases, 1, 100);
+    }
+
+    /// <summary>
+    /// A command died before the disk had its last line. What the next one changes builds upon it: were that on disk alone when the power
+    /// goes, the files would be neither as the first found them nor as it left them, and nobody could go back.
+    /// </summary>
+    [Fact]
+    public void A_last_line_that_only_memory_had_is_on_disk_before_anything_is_built_upon_it()
+    {
+        var cases = 0;
+        for (var n = 0; Crashed(n) is SimHost first; n++)
+        {
+            if (new Journal(first).ReadAll() is not [.., { Ending: Ending.Done }])
+                continue;
+            for (var m = 0; ; m++, cases++)
+            {
+                var host = Crashed(n)!;
+                if (!Told.Dies(host, "hide --boot 07:00.0", m))
+                    break;
+                host.PowerLoss();
+                var told = Told.By(host, "recover");
+                Assert.True(told.ExitCode == 0, $"died after {n}, the next after {m}: {told}");
+            }
+        }
+        Assert.InRange(cases, 5, 1000);
+
+        static SimHost? Crashed(int n)
+        {
+            var host = Machines.Make("");
+            return Told.Dies(host, "hide --boot 09:00.0", n) ? host : null;
+        }
+    }
+
     [Theory]
     [InlineData("/run/pcipass/lock/file")]
     [InlineData($"{First}/file")]
