@@ -19,6 +19,8 @@ public static class ContractList
         ("QemuContractInLab", "real QEMU"),
         ("LibvirtContractOnSimulator", "simulated libvirt"),
         ("LibvirtContractInLab", "real libvirt"),
+        ("SshContractOnSimulator", "simulated ssh"),
+        ("SshContractInLab", "real ssh"),
     ];
 
     /// <param name="results">A results file in the format of Visual Studio's test tools (TRX).</param>
@@ -44,7 +46,7 @@ public static class ContractList
         var text = new StringBuilder();
         text.Append("# Rules of the simulated host, and where each was confirmed\n\n");
         text.Append("Made by `./build test` from its results: each line is a test that runs unchanged on the simulated host and on a real kernel\n");
-        text.Append("in the lab: in Xen's dom0, on Linux with an IOMMU and no Xen, and with a QEMU or libvirt there. A dash: the rule is not about that host;\n");
+        text.Append("in the lab: in Xen's dom0, on Linux with an IOMMU and no Xen, and with a QEMU, libvirt or ssh there. A dash: the rule is not about that host;\n");
         text.Append("under \"real libvirt\", that it is confirmed by `./build test --nightly LibvirtContract`, which the nightly run alone has.\n\n");
         text.Append($"| rule | {string.Join(" | ", Places.Select(place => place.Column))} |\n");
         text.Append($"|---|{string.Concat(Places.Select(_ => "---|"))}\n");

@@ -74,15 +74,15 @@ static class BootInstallCommand
     /// <summary>Which targets want a unit is systemd's to write down. It says nothing to a systemd that does not run.</summary>
     static int EnableUnit(Session session, Verb verb)
     {
-        if (!HasSystemd(session.Host))
-            return ExitCode.Done;
-        if (session.Host.Root is string root)
-        {
-            session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  systemctl --root={root} {(verb == Verb.Install ? "enable" : "disable")} {BootPart.Unit}     is left to be done");
-            return ExitCode.Done;
-        }
         try
         {
+            if (!HasSystemd(session.Host))
+                return ExitCode.Done;
+            if (session.Host.Root is string root)
+            {
+                session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  systemctl --root={root} {(verb == Verb.Install ? "enable" : "disable")} {BootPart.Unit}     is left to be done");
+                return ExitCode.Done;
+            }
             var result = session.Host.Run("systemctl", [verb == Verb.Install ? "enable" : "disable", BootPart.Unit], TimeSpan.FromSeconds(60));
             if (result.ExitCode == 0 || verb == Verb.Uninstall)
                 return ExitCode.Done;

@@ -11,7 +11,10 @@ public static class ExitCode
     /// <summary>The command line was wrong: nothing was changed.</summary>
     public const int Usage = 2;
 
-    /// <summary>A step failed and everything was undone; or the host could not be read.</summary>
+    /// <summary>
+    /// A step failed and everything was undone; or the host could not be read; or what follows a finished operation (initramfs, boot menu,
+    /// unit) could not be made, which is told beside that it is done.
+    /// </summary>
     public const int Failed = 3;
 
     /// <summary>The host is between two states.</summary>

@@ -10,10 +10,25 @@ static class ImageFollower
     /// <returns>An exit code: what could not be made is told, and the files stay as they are.</returns>
     public static int Follow(Session session, Outcome outcome, bool json)
     {
-        var code = FollowBootLoader(session, outcome, json);
-        var edits = outcome.Operation.Steps.OfType<EditFile>().Where(edit => edit.Path == DeviceList.Path || BootImages.IsSource(edit.Path)).ToArray();
         // They were made of the former files; what is undone needs no new ones.
-        if (edits.Length == 0 || outcome.Result != Result.Done)
+        if (outcome.Result != Result.Done)
+            return ExitCode.Done;
+        try
+        {
+            return Math.Max(FollowBootLoader(session, outcome, json), FollowImages(session, outcome, json));
+        }
+        catch (HostFailure failure)
+        {
+            Messages.Write(session.Terminal, $"operation {outcome.Operation.Number} is done, but what is made of its files could not be looked for: the next start may go by the former ones", "old-initramfs", failure.Message, "pcipass boot verify     tells what the next start will do");
+            return ExitCode.Failed;
+        }
+    }
+
+    static int FollowImages(Session session, Outcome outcome, bool json)
+    {
+        var code = ExitCode.Done;
+        var edits = outcome.Operation.Steps.OfType<EditFile>().Where(edit => edit.Path == DeviceList.Path || BootImages.IsSource(edit.Path)).ToArray();
+        if (edits.Length == 0)
             return code;
         var images = new BootImages(session.Host);
         var generators = images.Generators().Where(generator => images.HasPart(generator) || edits.Any(edit => edit.Path.StartsWith("/etc/modprobe", StringComparison.Ordinal) || BootPart.FilesOf(generator, "").Any(file => file.Path == edit.Path))).ToArray();
@@ -44,12 +59,12 @@ static class ImageFollower
     /// <summary>GRUB's menu is made of its settings; what is made of /etc/kernel/cmdline is told, since it depends on how the system was set up.</summary>
     static int FollowBootLoader(Session session, Outcome outcome, bool json)
     {
-        if (outcome.Result == Result.Done && outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path == BootFiles.KernelInstall))
+        if (outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path == BootFiles.KernelInstall))
         {
             var command = session.Host.Files.Exists("/usr/sbin/proxmox-boot-tool") ? "proxmox-boot-tool refresh" : "kernel-install add-all";
             session.Terminal.Errors.WriteLine($"{session.Terminal.Yellow("note:")}  {BootFiles.KernelInstall} counts from the next kernel on that is installed: {(session.Host.Root is string folder ? $"chroot {folder} " : "")}{command}     makes the entries anew");
         }
-        if (outcome.Result != Result.Done || !outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path.StartsWith(BootFiles.Grub, StringComparison.Ordinal)))
+        if (!outcome.Operation.Steps.OfType<EditFile>().Any(edit => edit.Path.StartsWith(BootFiles.Grub, StringComparison.Ordinal)))
             return ExitCode.Done;
         var images = new BootImages(session.Host);
         if (session.Host.Root is string root)

@@ -36,10 +36,11 @@ static class SimSsh
             }
             var result = peer(words, input);
             process.ExitCode = result.ExitCode;
-            foreach (var line in result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var line in Lines(result.Output))
                 process.Out(line);
-            foreach (var line in result.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var line in Lines(result.Errors))
                 process.Error(line);
         }
     }
+    static string[] Lines(string text) => text.Length == 0 ? [] : text[..^(text[^1] == '\n' ? 1 : 0)].Split('\n');
 }

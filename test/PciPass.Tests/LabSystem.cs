@@ -17,10 +17,12 @@ public sealed class LabSystem(LabMachine machine) : HostSystem
 
     public override Caller Caller { get; } = new(0, "root", null, 1);
 
-    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline)
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline) => Run(program, arguments, deadline, null);
+
+    public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline, string? input)
     {
         // As execvp(3) finds it: this shell would rather take its own modprobe than the one on the path.
-        var result = machine.Run($"for d in /sbin /usr/sbin /bin /usr/bin; do [ ! -x $d/{program} ] || exec $d/{string.Join(' ', arguments.Select(Quoted).Prepend(program))}; done; exit 127", deadline);
+        var result = machine.Run($"for d in /sbin /usr/sbin /bin /usr/bin; do [ ! -x $d/{program} ] || exec $d/{string.Join(' ', arguments.Select(Quoted).Prepend(program))} <{Quoted(input ?? "/dev/null")}; done; exit 127", deadline);
         return new ProgramResult(result.ExitCode, result.Stdout, result.Stderr);
     }
 
