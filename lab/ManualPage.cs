@@ -88,7 +88,7 @@ static class ManualPage
             Wrong command line.
             .TP
             .B 3
-            Failed, and everything undone.
+            Failed, and everything undone; or done, as is said, and what follows it (initramfs, boot menu, unit) failed.
             .TP
             .B 4
             Stuck between two states: a person decides, then
