@@ -231,8 +231,9 @@ public sealed record Machine
         kernel = $"{kernel} {(Initramfs is null ? "" : Initramfs == Lab.Initramfs.Dracut ? "root=lab init=/init " : "boot=lab init=/init ")}{KernelArguments}".TrimEnd();
         if (Kind == MachineKind.Linux)
         {
-            // The kernel's check of its timer counts instructions against it, and panics where QEMU has to wait for a processor (seen here).
-            return ["-kernel", images.Kernel, "-initrd", initrd, "-append", $"console=ttyS0 no_timer_check intel_iommu=on iommu=nopt {kernel}"];
+            // The kernel's check of its timer counts instructions against it, and panics where QEMU has to wait for a processor (seen here). Its
+            // search for memory to make huge pages of has stood still in emulation, and with it the machine (a soft lockup of khugepaged, seen here).
+            return ["-kernel", images.Kernel, "-initrd", initrd, "-append", $"console=ttyS0 no_timer_check transparent_hugepage=never intel_iommu=on iommu=nopt {kernel}"];
         }
         var xen = "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M dom0_max_vcpus=1 dom0_vcpus_pin sched=credit spec-ctrl=no xpti=no";
         // QEMU's multiboot loader takes Xen as the kernel, and in -initrd the modules, separated by commas: so commas within are doubled.
