@@ -9,5 +9,6 @@ if (args is [DetachedProcess.Argument, ..])
     args = args[1..];
 }
 
+LinuxSystem.HearOfChildren();
 using var host = new LinuxSystem();
 return CommandLine.Run(args, host, Terminal.OfThisProcess());

@@ -11,6 +11,7 @@ static partial class Libc
     public const int F_GETFD = 1, FD_CLOEXEC = 1;
     public const int LOCK_EX = 2, LOCK_NB = 4;
     public const short POLLIN = 1;
+    public const int SIGCHLD = 17, SIG_DFL = 0, SIG_UNBLOCK = 1;
     public const int AF_NETLINK = 16, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000, NETLINK_ROUTE = 0;
 
     [StructLayout(LayoutKind.Sequential)]
@@ -124,6 +125,15 @@ static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]
     public static partial int ProcessControl(int option, nuint argument, nuint third, nuint fourth, nuint fifth);
+
+    [LibraryImport("libc", EntryPoint = "signal", SetLastError = true)]
+    public static partial nint Signal(int signal, nint handler);
+
+    /// <param name="how">SIG_UNBLOCK.</param>
+    /// <param name="signals">1024 bits, signal n at n - 1.</param>
+    /// <param name="former">Where the former mask goes; 0 for nowhere.</param>
+    [LibraryImport("libc", EntryPoint = "sigprocmask", SetLastError = true)]
+    public static partial int SignalMask(int how, ReadOnlySpan<ulong> signals, nint former);
 
     [LibraryImport("libc", EntryPoint = "getppid")]
     public static partial int GetParentProcessId();

@@ -67,6 +67,18 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         return userId == 0 ? "root" : userId.ToString(CultureInfo.InvariantCulture);
     }
 
+    /// <summary>
+    /// A daemon that ignores or blocks SIGCHLD hands that down to what it starts (execve(2)): the kernel then keeps no exit code, or nobody hears
+    /// of it, and every program that this one runs would count as one that does not answer. Before the first of them.
+    /// </summary>
+    public static void HearOfChildren()
+    {
+        Libc.Signal(Libc.SIGCHLD, Libc.SIG_DFL);
+        Span<ulong> children = stackalloc ulong[16];
+        children[0] = 1UL << (Libc.SIGCHLD - 1);
+        Libc.SignalMask(Libc.SIG_UNBLOCK, children, 0);
+    }
+
     static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
     public override Stream OpenInput() => Console.OpenStandardInput();

@@ -66,13 +66,15 @@ public sealed class LinuxTests : IDisposable
     {
         using var parent = Process.Start(new ProcessStartInfo("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"]) { UseShellExecute = false, RedirectStandardOutput = true })!;
         var child = int.Parse(parent.StandardOutput.ReadLine()!, System.Globalization.CultureInfo.InvariantCulture);
+        // A shell would ask for its child; the sleep that it becomes never does.
+        Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{parent.Id}/comm") == "sleep\n", TimeSpan.FromSeconds(30)));
         Assert.Contains(" / ", files.ReadText($"/proc/{child}/mountinfo"));
         using var line = File.OpenHandle($"/proc/{child}/cmdline");
         var opened = $"/proc/self/fd/{line.DangerousGetHandle()}";
         Assert.Contains("sleep", files.ReadText(opened));
         using (var victim = Process.GetProcessById(child))
             victim.Kill();
-        // Its parent, that became a sleep, never asks for it: a zombie, which is no longer in any mount namespace.
+        // A zombie, which is no longer in any mount namespace.
         Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{child}/stat").Contains(") Z "), TimeSpan.FromSeconds(30)));
         Assert.Null(files.ReadText($"/proc/{child}/mountinfo"));
         parent.Kill();
