@@ -25,7 +25,7 @@ public sealed class NativeStartTests : IDisposable
     [InlineData("--default-signal=CHLD")]
     [InlineData("--ignore-signal=CHLD")]
     [InlineData("--block-signal=CHLD")]
-    public void Whatever_its_starter_does_with_childrens_ends_it_hears_of_its_own(string habit)
+    public async Task Whatever_its_starter_does_with_childrens_ends_it_hears_of_its_own(string habit)
     {
         Directory.CreateDirectory(Path.Combine(folder, "fake"));
         var systemctl = Path.Combine(folder, "fake", "systemctl");
@@ -34,9 +34,9 @@ public sealed class NativeStartTests : IDisposable
         File.Copy(Path.Combine(Images.FindCheckout(), "artifacts", "pcipass"), Path.Combine(folder, "pcipass"));
         using var process = Process.Start(new ProcessStartInfo("unshare", ["--mount", "sh", "-c", Chroot, "sh", folder, habit]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"exit {process.ExitCode}\n{output}{errors.Result}");
+        var output = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, $"exit {process.ExitCode}\n{output}{await errors}");
         Assert.Contains("done     (operation 1)", output, StringComparison.Ordinal);
         Assert.Equal("enable pcipass-boot.service\n", File.ReadAllText(Path.Combine(folder, "told")));
     }
