@@ -16,7 +16,7 @@ fill() {
     local drivers=usr/lib/x86_64-linux-gnu/libvirt/connection-driver
     # The driver for Xen names Xen's libraries, which dom0's image has.
     library_path=$library_path:$out/payload/root/lib/x86_64-linux-gnu:$out/payload/root/usr/lib/x86_64-linux-gnu
-    tree_programs "$tree" usr/sbin/libvirtd usr/bin/{virsh,virt-ssh-helper} $drivers/libvirt_driver_{qemu,libxl,nodedev}.so
+    tree_programs "$tree" usr/sbin/libvirtd usr/bin/{virsh,virt-ssh-helper} usr/lib/libvirt/libvirt_iohelper $drivers/libvirt_driver_{qemu,libxl,nodedev}.so
     mkdir -p "$tree/usr/share" "$tree/var/cache"
     cp -a "$root/usr/share/libvirt" "$tree/usr/share/"
     # The driver for Xen wants a name for the processor. The emulated one lacks what even a 486 has, virtual-8086 mode's extensions.

@@ -66,8 +66,12 @@ static class RestoreCommand
         var start = Planner.Plan(snapshot, request);
         // Whether it can have them is asked before it is started, of the guest that it will be.
         return start.IsRefused || attach.Functions.IsEmpty ? (start, attach, chosen)
-            : (start with { Findings = [.. start.Findings, .. Planner.Plan(snapshot with { Guests = snapshot.Guests.Add(new Guest(request.Guest!.Value.Name, GuestStart.Domain(int.MaxValue), GuestType.Pv, Passthrough: true)) }, attach).Findings] }, attach, chosen);
+            : (start with { Findings = [.. start.Findings, .. Planner.Plan(snapshot with { Guests = snapshot.Guests.Add(WillBe(request.Guest!.Value.Name, image)) }, attach).Findings] }, attach, chosen);
     }
+
+    static Guest WillBe(GuestName name, GuestImage image) => image.Toolstack == Toolstack.Libvirt
+        ? new Guest(name, GuestStart.Process(Toolstack.Libvirt, int.MaxValue, 0), GuestType.Hvm) { FreePorts = image.FreePorts }
+        : new Guest(name, GuestStart.Domain(int.MaxValue), GuestType.Pv, Passthrough: true);
 
     /// <summary>The command, for a caller that holds the lock.</summary>
     /// <param name="session">The session.</param>

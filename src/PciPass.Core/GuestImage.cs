@@ -18,6 +18,12 @@ public sealed record GuestImage(string Path)
     /// <summary>What the record says; null when it is not there or not readable.</summary>
     public SavedGuest? Record { get; init; }
 
+    /// <summary>What wrote it, and can start it: Xen's xl, or libvirt for a guest of QEMU.</summary>
+    public Toolstack Toolstack { get; init; } = Toolstack.Xen;
+
+    /// <summary>For a guest of QEMU: see <see cref="Guest.FreePorts"/>.</summary>
+    public ImmutableArray<string>? FreePorts { get; init; }
+
     /// <summary>Why it cannot be restored, in words; null when it can.</summary>
     public string? Fault { get; init; }
 }

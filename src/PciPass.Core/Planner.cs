@@ -58,15 +58,22 @@ public static class Planner
                 }
                 break;
             case Verb.Save:
+                TakeOut(host, request, steps);
+                if (host.FindGuest(request.Guest!.Value)!.Start.Toolstack == Toolstack.Libvirt)
+                {
+                    Shelve(host, request, steps);
+                    break;
+                }
                 Save(host, request, steps);
                 steps.Add(new EndGuest(request.Guest!.Value.Name, host.FindGuest(request.Guest.Value)!.Start.Number));
                 break;
             case Verb.Migrate:
+                TakeOut(host, request, steps);
                 Save(host, request, steps);
                 Move(host, request, steps);
                 break;
             case Verb.Restore:
-                steps.Add(new StartGuest(request.Guest!.Value.Name, request.Image!.Path));
+                steps.Add(new StartGuest(request.Guest!.Value.Name, request.Image!.Path, request.Image.Toolstack));
                 break;
             case Verb.Unhide:
                 if (request.IsNow)
@@ -85,18 +92,36 @@ public static class Planner
 
     /// <summary>
     /// Every function goes out first: what a guest has when it is saved, it cannot be asked to let go of any more. They stay hidden, since it
-    /// will want them back. The record is written behind the image: it says that the image is whole.
+    /// will want them back.
     /// </summary>
-    static void Save(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    static void TakeOut(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
     {
         var guest = host.FindGuest(request.Guest!.Value)!;
-        var image = request.Image!;
         // The last one in is the first one out: plugged in again, each finds its own slot.
         foreach (var function in SavedGuest.Of(host, guest).Functions.Reverse())
             steps.Add(new Plug(function.Address, guest.Name, guest.Start, Plugged: false));
-        steps.Add(new SaveGuest(image.Path, guest.Name, guest.Start.Number, Saved: true));
+    }
+
+    /// <summary>The record is written behind the image: it says that the image is whole.</summary>
+    static void Save(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    {
+        var guest = host.FindGuest(request.Guest!.Value)!;
+        steps.Add(new SaveGuest(request.Image!.Path, guest.Name, guest.Start.Number, Saved: true));
+        steps.Add(Record(host, request, guest));
+    }
+
+    /// <summary>libvirt ends the guest with the image, so the record is there before; libvirt's image says by itself whether it is whole.</summary>
+    static void Shelve(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
+    {
+        var guest = host.FindGuest(request.Guest!.Value)!;
+        steps.Add(Record(host, request, guest));
+        steps.Add(new Shelve(request.Image!.Path, guest.Name, guest.Start, Shelved: true));
+    }
+
+    static EditFile Record(HostSnapshot host, Request request, Guest guest)
+    {
         var record = SavedGuest.Of(host, guest) with { Accepted = request.Verb == Verb.Migrate ? request.Accepted : [] };
-        steps.Add(new EditFile(image.RecordPath, null, new FileContent(record.ToText())));
+        return new EditFile(request.Image!.RecordPath, null, new FileContent(record.ToText()));
     }
 
     /// <summary>The guest stays here, paused, until the other host has started it: up to then everything can be taken back.</summary>

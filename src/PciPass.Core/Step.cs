@@ -53,8 +53,12 @@ public abstract record Step
                 return new SaveGuest(image, name, domId, Saved: false);
             case ["end", var guest] when TryGuest(guest, out var name, out var domId):
                 return new EndGuest(name, domId);
-            case ["start", var guest, ['/', ..] image] when GuestName.TryParse(guest, out var name):
-                return new StartGuest(name, image);
+            case ["shelve", ['/', ..] image, "-", "->", var guest]:
+                return Shelve.Read(image, guest, shelved: true);
+            case ["shelve", ['/', ..] image, var guest, "->", "-"]:
+                return Shelve.Read(image, guest, shelved: false);
+            case ["start", var guest, ['/', ..] image] when GuestReference.TryParse(guest, out var reference) && reference.Toolstack is null or Toolstack.Libvirt:
+                return new StartGuest(reference.Name, image, reference.Toolstack ?? Toolstack.Xen);
             case ["send", ['/', ..] image, var was, "->", var will] when (was == "-") != (will == "-"):
                 return new SendGuest(image, RemoteHost.Parse(was == "-" ? will : was), Sent: was == "-");
             case ["hand", var guest, ['/', ..] image, var was, "->", var will] when (was == "-") != (will == "-") && GuestName.TryParse(guest, out var name):
@@ -271,12 +275,13 @@ public sealed record EndGuest(GuestName Guest, int DomId) : Step
 /// <summary>Starts a guest from its image. It goes on with its work at once, so nothing undoes this.</summary>
 /// <param name="Guest">The guest.</param>
 /// <param name="Path">The image.</param>
-public sealed record StartGuest(GuestName Guest, string Path) : Step
+/// <param name="Toolstack">What wrote it, and starts it: Xen's xl, or libvirt.</param>
+public sealed record StartGuest(GuestName Guest, string Path, Toolstack Toolstack = Toolstack.Xen) : Step
 {
     public override string Target => Guest.ToString();
     public override Step? Reverse() => null;
     public override bool IsFinal => true;
-    public override string Text => $"start {Guest} {Path}";
+    public override string Text => $"start {(Toolstack == Toolstack.Xen ? "" : $"{GuestReference.PrefixOf(Toolstack)}:")}{Guest} {Path}";
     public override string Sentence => $"start {Guest} from {Path} (cannot be undone)";
 }
 

@@ -217,7 +217,8 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         return number < operation.Steps.Length && operation.LastMark(number) switch
         {
             Mark.Done => true,
-            Mark.Doing or Mark.Stuck => runner.Observe(operation.Steps[number]).Position == Position.To,
+            // Undoing: what it was to take back had come about by itself meanwhile.
+            Mark.Doing or Mark.Stuck or Mark.Undoing => runner.Observe(operation.Steps[number]).Position == Position.To,
             _ => false,
         };
     }
@@ -254,7 +255,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
 
     /// <summary>Whether a guest's image is whole: its record is written behind it.</summary>
     bool IsSaved(Operation operation) =>
-        operation.Steps.OfType<SaveGuest>().Any() && operation.Steps.OfType<EditFile>().All(edit => runner.Observe(edit).Position == Position.To);
+        operation.Steps.Any(step => step is SaveGuest || (step is Shelve shelve && runner.IsWhole(shelve))) && operation.Steps.OfType<EditFile>().All(edit => runner.Observe(edit).Position == Position.To);
 
     /// <param name="open">The operation.</param>
     /// <param name="errors">What went wrong so far.</param>
@@ -274,11 +275,11 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         for (var number = open.Record.Steps.Length - 1; number >= 0; number--)
         {
             var step = open.Record.Steps[number];
-            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not (EditFile or SaveGuest or Configure)))
+            if (open.Record.LastMark(number) is null or Mark.Undone || (former && step is not (EditFile or SaveGuest or Shelve or Configure)))
                 continue;
             try
             {
-                if (former && step is SaveGuest cut)
+                if (former && (step switch { SaveGuest save => save.Path, Shelve shelve => shelve.Path, _ => null }) is string cut)
                 {
                     runner.RemoveImage(cut);
                     open.Note(Mark.Undone, number);
@@ -333,9 +334,12 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
             {
                 runner.Act(step);
             }
-            catch (GuestHolds holds) when (open.Record.Request.Verb is not (Verb.Save or Verb.Migrate))
+            catch (GuestHolds holds)
             {
                 open.Note(Mark.Pending, number, holds.Message);
+                // What a guest lets go of later must not find it half saved.
+                if (open.Record.Request.Verb is Verb.Save or Verb.Migrate)
+                    throw;
                 return new Outcome(Result.Pending, open.Record, [holds.Message], []);
             }
             catch (HostFailure failure) when (actsAnyway && failure is not DeadlinePassed)
@@ -361,6 +365,9 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         if (reverse is Plug { Plugged: true } back && open.Record.IsUnderWay(number))
             runner.CallOff(back);
         var found = runner.Observe(reverse);
+        // It was asked for sure, and may still let go.
+        if (reverse is Plug { Plugged: true, Start.Toolstack: not Toolstack.Xen } kept && found.Position == Position.To && open.Record.LastMark(number) == Mark.Pending)
+            return new GuestHolds($"guest {kept.Guest} was asked for {kept.Address}, and has neither let go nor refused");
         // The step that was under way is reversed by acting, even where nothing is left to be seen of it: its own act may still wait
         // in the kernel, behind which this one waits too, and Xen's quarantine cannot be seen at all.
         var actsAnyway = found.Position == Position.To && open.Record.IsUnderWay(number) && reverse is not Plug;

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using PciPass.Core;
+using PciPass.Core.Formats;
 
 namespace PciPass.Host;
 
@@ -56,27 +57,38 @@ public static class GuestImageReader
             return image with { Fault = $"{image.RecordPath}: {error.Message}" };
         }
         image = image with { Record = record };
-        return NameIn(files, image.Path) switch
+        var bytes = new byte[1 << 20];
+        var start = bytes.AsSpan(0, files.Read(image.Path, bytes));
+        string? name;
+        if (LibvirtImage.Parse(start) is LibvirtImage libvirts)
         {
-            null => image with { Fault = $"{image.Path} is no image that xl wrote" },
-            var name when name != record.Guest.ToString() => image with { Fault = $"{image.Path} is of guest {name}, and the record beside it of {record.Guest}" },
-            _ => image,
-        };
+            image = image with { Toolstack = Toolstack.Libvirt, FreePorts = libvirts.Xml.FreePorts };
+            name = libvirts.Xml.Name;
+            if (!libvirts.IsWhole)
+                return image with { Fault = $"{image.Path} is not whole: libvirt did not come to its end" };
+        }
+        else if ((name = NameIn(start)) is null)
+        {
+            return image with { Fault = $"{image.Path} is no image that xl or libvirt wrote" };
+        }
+        if (name != record.Guest.ToString())
+            return image with { Fault = $"{image.Path} is of guest {name}, and the record beside it of {record.Guest}" };
+        var isXen = XenReader.ReadHypervisor(files) == Hypervisor.XenDom0;
+        return isXen == (image.Toolstack == Toolstack.Xen) ? image
+            : image with { Fault = $"{image.Path} is of {(isXen ? "a guest of QEMU" : "a guest of Xen")}, and this host runs {(isXen ? "Xen" : "no Xen")}" };
     }
 
     /// <summary>The guest's name in an image: libxl's configuration of it stands in front, as JSON with its length. Null when that is not so.</summary>
-    static string? NameIn(SysTree files, string path)
+    static string? NameIn(ReadOnlySpan<byte> bytes)
     {
-        var bytes = new byte[1 << 20];
-        var read = files.Read(path, bytes);
-        if (read < HeaderSize + 4 || !bytes.AsSpan(0, Magic.Length).SequenceEqual(Magic) || Number(32) != ByteOrder || (Number(36) & WithJson) == 0)
+        if (bytes.Length < HeaderSize + 4 || !bytes.StartsWith(Magic) || Number(bytes, 32) != ByteOrder || (Number(bytes, 36) & WithJson) == 0)
             return null;
-        var length = Number(HeaderSize);
-        if (length > read - HeaderSize - 4 || Number(44) < length)
+        var length = Number(bytes, HeaderSize);
+        if (length > bytes.Length - HeaderSize - 4 || Number(bytes, 44) < length)
             return null;
         try
         {
-            using var record = JsonDocument.Parse(Encoding.UTF8.GetString(bytes, HeaderSize + 4, (int)length).TrimEnd('\0', '\n'));
+            using var record = JsonDocument.Parse(Encoding.UTF8.GetString(bytes.Slice(HeaderSize + 4, (int)length)).TrimEnd('\0', '\n'));
             return record.RootElement.ValueKind == JsonValueKind.Object && record.RootElement.TryGetProperty("c_info", out var created) && created.ValueKind == JsonValueKind.Object
                 && created.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;
         }
@@ -85,6 +97,6 @@ public static class GuestImageReader
             return null;
         }
 
-        uint Number(int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at));
+        static uint Number(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
     }
 }

@@ -6,7 +6,7 @@ namespace PciPass.Host;
 /// <summary>What pcipass asks libvirt's driver for QEMU or, in dom0, for Xen, and tells it (the calls of libvirt-domain.h, by their numbers in remote_protocol.x).</summary>
 sealed class Libvirt(LibvirtClient client) : IDisposable
 {
-    const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
+    const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, Restore = 54, Save = 55, GetState = 212, Resume = 28, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
     const int RemovedEvent = 15, RemovalFailedEvent = 22;
     const int Running = 1, Persistent = 4;
     const int AsDefined = 2;
@@ -125,6 +125,18 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
 
         bool IsOut() => !ReadLive(domain).Functions.Contains(device.Address);
     }
+
+    /// <summary>Writes a running guest into a file and ends it; refused, the guest goes on, and there is no file.</summary>
+    public void SaveTo(LibvirtDomain domain, string path, TimeSpan limit) => client.Do($"save guest {domain.Name}", Save, Named(domain).Text(path), limit);
+
+    /// <summary>Starts a guest from such a file.</summary>
+    public void StartFrom(string path, TimeSpan limit) => client.Do($"start a guest from {path}", Restore, new XdrWriter().Text(path), limit);
+
+    /// <summary>Lets a paused guest go on.</summary>
+    public void LetGoOn(LibvirtDomain domain) => client.Do($"let guest {domain.Name} go on", Resume, Named(domain));
+
+    /// <summary>Whether a guest runs, and why it does not (virDomainState and its reasons in libvirt-domain.h).</summary>
+    public (int State, int Reason) StateOf(LibvirtDomain domain) => client.Ask($"say what guest {domain.Name} does", GetState, Named(domain).Number(0), static answer => (answer.Number(), answer.Number()));
 
     public void Dispose() => client.Dispose();
 

@@ -76,7 +76,7 @@ static class LibvirtPlug
             libvirt.Undefine(domain, xml.TextOf(device));
     }
 
-    static Libvirt Connect(HostSystem host) => Libvirt.Connect(host, AnswerDeadline) ?? throw new HostFailure("no libvirt listens that runs guests here");
+    internal static Libvirt Connect(HostSystem host) => Libvirt.Connect(host, AnswerDeadline) ?? throw new HostFailure("no libvirt listens that runs guests here");
 
     /// <summary>This start of the guest, and no other of its name.</summary>
     static (LibvirtDomain Domain, DomainXml Xml, XmlHostDevice? Device) Look(HostSystem host, Libvirt libvirt, Plug plug)

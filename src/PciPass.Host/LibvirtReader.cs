@@ -45,7 +45,7 @@ static class LibvirtReader
             {
                 var number = snapshot.Hypervisor == Hypervisor.XenDom0 ? domain.Id : ProcessOf(host.Files, domain.Name);
                 if (snapshot.Guests.FirstOrDefault(guest => guest.RunBy == Toolstack.Libvirt && guest.Start.Number == number && $"{guest.Name}" == domain.Name) is Guest guest)
-                    snapshot = WithGuest(snapshot, guest, libvirt.ReadLive(domain));
+                    snapshot = WithGuest(snapshot, guest, libvirt.ReadLive(domain), new Guid(domain.Uuid, bigEndian: true));
             }
             return WithDefinitions(snapshot, [.. libvirt.DefinedDomains().Where(domain => domain.Id != 0 && GuestName.TryParse(domain.Name, out _)).Select(domain => new GuestDefinition(GuestName.Parse(domain.Name), libvirt.ReadDefinition(domain)))]);
         }
@@ -56,7 +56,7 @@ static class LibvirtReader
         }
     }
 
-    static HostSnapshot WithGuest(HostSnapshot snapshot, Guest guest, DomainXml xml)
+    static HostSnapshot WithGuest(HostSnapshot snapshot, Guest guest, DomainXml xml, Guid uuid)
     {
         if (xml.Problem is string problem)
             return snapshot with { Guests = snapshot.Guests.Replace(guest, guest with { NoMonitor = $"libvirt's description of it cannot be understood: {problem}" }) };
@@ -67,7 +67,7 @@ static class LibvirtReader
         }
         return snapshot with
         {
-            Guests = snapshot.Guests.Replace(guest, guest with { NoMonitor = null, FreePorts = xml.FreePorts }),
+            Guests = snapshot.Guests.Replace(guest, guest with { NoMonitor = null, FreePorts = xml.FreePorts, Uuid = $"{uuid}" }),
             Attachments =
             [
                 .. snapshot.Attachments.Where(attachment => attachment.Guest != guest.Start),

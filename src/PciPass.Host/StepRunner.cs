@@ -51,6 +51,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     readonly GuestMover mover = new(host, note, givenUp);
     bool? hasQuarantine;
 
+    /// <summary>How often it is looked at what tells nobody of its changes.</summary>
+    static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(200);
+
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
     static readonly TimeSpan ToolDeadline = TimeSpan.FromSeconds(30);
 
@@ -75,6 +78,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         EndGuest end => IsAlive(end.Guest, end.DomId)
             ? new Observation(Position.From, $"domain {end.DomId}, which still is there")
             : new Observation(Position.To, $"no domain {end.DomId} any more"),
+        Shelve shelve => LibvirtSave.Observe(host, shelve),
+        StartGuest { Toolstack: Toolstack.Libvirt } start => LibvirtSave.Observe(host, start),
         StartGuest start => ObserveStart(start),
         SendGuest send => mover.Observe(send),
         HandOver hand => mover.Observe(hand),
@@ -146,6 +151,12 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 break;
             case EndGuest end:
                 Xl(XlDeadline, "destroy", $"{end.DomId}");
+                break;
+            case Shelve shelve:
+                LibvirtSave.Act(host, shelve);
+                break;
+            case StartGuest { Toolstack: Toolstack.Libvirt } start:
+                LibvirtSave.Act(host, start);
                 break;
             case StartGuest start:
                 Xl(ImageDeadline, "restore", start.Path);
@@ -326,11 +337,19 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         });
     }
 
-    /// <summary>Takes back what the agent in the guest was asked; it binds the driver again where the function stays.</summary>
+    /// <summary>
+    /// Takes back what the agent in the guest was asked; it binds the driver again where the function stays. QEMU's guests were asked for good: they
+    /// let go some seconds later (a PCI Express port's button gives people five to change their mind), or never.
+    /// </summary>
+    /// <param name="plug">The function, as the guest is to have it again.</param>
     public void CallOff(Plug plug)
     {
         if (plug.Start.Toolstack != Toolstack.Xen)
+        {
+            for (var start = host.Clock.GetTimestamp(); Observe(plug).Position == Position.To && host.Clock.GetElapsedTime(start) < SettleDeadline;)
+                host.Wait(LookAgain);
             return;
+        }
         using var store = OpenXenstore();
         CallOff(store, plug.Start.Number);
     }
@@ -381,6 +400,11 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
             {
                 if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore or Verb.Migrate ? ImageDeadline : ToolDeadline))
                     return $"{tool} is still at work";
+                if (LibvirtSave.IsOneOf(operation))
+                {
+                    host.Wait(LookAgain);
+                    continue;
+                }
                 store ??= OpenXenstore();
                 try
                 {
@@ -402,6 +426,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
 
     string? FindTool(Operation operation)
     {
+        // libvirt's work goes on without whoever asked for it.
+        if (operation.Steps.Index().Where(step => operation.IsUnderWay(step.Index)).Select(step => LibvirtSave.WorkOn(host, step.Item)).FirstOrDefault(work => work is not null) is string work)
+            return work;
         HashSet<string> targets = [.. operation.Request.Functions.Select(function => $"{function}"), .. operation.Steps.Select(step => step switch { SaveGuest save => save.Path, StartGuest start => start.Path, _ => null }).OfType<string>()];
         var ends = operation.Steps.OfType<EndGuest>().Select(step => $"{step.DomId}").ToArray();
         foreach (var process in host.Files.List("/proc").Where(name => name.All(char.IsAsciiDigit)))
@@ -434,17 +461,20 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         // The guest first: it is what matters, and while the image is there it can be seen that there is something to do.
         if (StateOf(back) is [_, _, 'p', ..])
             Xl(XlDeadline, "unpause", $"{back.DomId}");
-        RemoveImage(back);
+        RemoveImage(back.Path);
     }
 
     static string[] PathsOf(DropImage drop) => [$"{drop.Path}.pcipass", drop.Path];
 
     /// <summary>Removes what there is of an image; for a guest that the host's restart has ended, that is all there is to be undone.</summary>
-    public void RemoveImage(SaveGuest save)
+    public void RemoveImage(string path)
     {
-        if (host.Files.Exists(save.Path))
-            host.Files.RemoveFile(save.Path);
+        if (host.Files.Exists(path))
+            host.Files.RemoveFile(path);
     }
+
+    /// <summary>Whether an image that libvirt writes is there from its first byte to its last.</summary>
+    public bool IsWhole(Shelve shelve) => LibvirtSave.IsWhole(host, shelve.Path);
 
     Observation ObserveSave(SaveGuest step)
     {

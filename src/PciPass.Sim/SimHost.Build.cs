@@ -287,6 +287,8 @@ public sealed partial class SimHost
         foreach (var driver in drivers.Distinct(StringComparer.Ordinal))
             LoadDriver(driver);
         LoadPciback();
+        if (Libvirt is not null)
+            tree.Root.Make("var/lib/libvirt/qemu/save");
         foreach (var plan in qemuPlans)
             StartQemu(plan);
         if (!IsXen)

@@ -697,13 +697,13 @@ public sealed partial class SimHost : HostSystem
         }
         foreach (var qemu in qemus.OrderBy(qemu => qemu.ProcessId))
         {
-            text.Append(CultureInfo.InvariantCulture, $"qemu {qemu.Name} process={qemu.ProcessId}\n");
+            text.Append(CultureInfo.InvariantCulture, $"qemu {qemu.Name} process={qemu.ProcessId}{(qemu.Plan.IsLibvirts && Libvirt?.StateOf(qemu.Name) is not (1, _) ? " paused" : "")}\n");
             foreach (var (address, port) in qemu.Functions)
                 text.Append(CultureInfo.InvariantCulture, $"qemu {qemu.Name} has {address} at {port}\n");
         }
         foreach (var path in StoreLeaves("/libxl/pci").Concat(StoreLeaves("/local/domain/0/backend/pci")).Order(StringComparer.Ordinal))
             text.Append(CultureInfo.InvariantCulture, $"xenstore {path} = {Store.ReadText(path)}\n");
-        foreach (var (path, file) in tree.FilesBelow("/var/lib/xen/save"))
+        foreach (var (path, file) in tree.FilesBelow("/var/lib/xen/save").Concat(tree.FilesBelow("/var/lib/libvirt/qemu/save")))
             text.Append(CultureInfo.InvariantCulture, $"image {path} {file.Content.Length}\n");
         foreach (var (path, file) in tree.FilesBelow("/etc"))
         {

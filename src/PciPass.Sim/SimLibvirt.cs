@@ -14,9 +14,18 @@ public sealed class SimLibvirt
     {
         this.host = host;
         xen = host.IsXen ? new SimLibvirtXen(host) : null;
+        images = new SimLibvirtImages(host, LiveXml);
     }
 
     readonly SimLibvirtXen? xen;
+    readonly SimLibvirtImages images;
+
+    /// <summary>Why it cannot write guests into images; null where it can.</summary>
+    public string? SaveRefusal
+    {
+        get => images.Refusal;
+        set => images.Refusal = value;
+    }
 
     const string Dom0 = "Domain-0";
 
@@ -88,6 +97,16 @@ public sealed class SimLibvirt
     internal string? LiveXml(string name) => Domain(name) is SimGuest guest
         ? XenTemplate(name, string.Concat(xen!.Listed(guest).Select(device => $"    <hostdev mode='subsystem' type='pci' managed='{(device.Managed ? "yes" : "no")}'>\n      <driver name='xen'/>\n      <source>\n        {Place(device.Address, "")}\n      </source>\n    </hostdev>\n")), guest.DomId)
         : Find(name) is SimQemu qemu ? LiveXml(qemu) : null;
+
+    /// <summary>Whether a guest runs, and why it does not; null where there is none of this name that does, or is paused.</summary>
+    internal (int State, int Reason)? StateOf(string name) => Domain(name) is not null ? (1, 1) : Find(name) is SimQemu qemu ? images.StateOf(qemu) : null;
+
+    /// <summary>Writes a running guest into a file, and ends it.</summary>
+    internal Refusal? Save(string name, string path) =>
+        Find(name) is SimQemu qemu ? images.Save(qemu, path) : new Refusal(InvalidOperation, "Requested operation is not valid: domain is not running");
+
+    /// <summary>Starts a guest from such a file.</summary>
+    internal Refusal? Start(string path) => images.Start(path);
 
     /// <summary>Gives a running guest a function, or takes it.</summary>
     /// <param name="words">What the trace says, when this process is the one that asks; null when somebody else does.</param>

@@ -9,7 +9,7 @@ namespace PciPass.Sim;
 sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumber) : ByteChannel
 {
     const int Program = 0x20008086, KeepAlive = 0x6b656570;
-    const int Open = 1, GetXml = 14, LookUpByName = 23, ListAuthentication = 66, AttachDevice = 160, DetachDevice = 161, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
+    const int Open = 1, GetXml = 14, LookUpByName = 23, Resume = 28, Restore = 54, Save = 55, ListAuthentication = 66, AttachDevice = 160, DetachDevice = 161, GetState = 212, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
 
     readonly Queue<byte> outgoing = [];
     readonly List<byte> incoming = [];
@@ -112,6 +112,20 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
                 break;
             case AttachDevice or DetachDevice:
                 refusal = Change(procedure == AttachDevice, ReadDomain(ref message), message.Text(65536), message.Number());
+                break;
+            case Save:
+                refusal = libvirt.Save(ReadDomain(ref message), message.Text(4096));
+                break;
+            case Restore:
+                refusal = libvirt.Start(message.Text(4096));
+                break;
+            case GetState:
+                var (state, reason) = libvirt.StateOf(ReadDomain(ref message)) ?? (5, 0);
+                answer.Number(state).Number(reason);
+                break;
+            case Resume:
+                if (libvirt.StateOf(ReadDomain(ref message))?.State != 1)
+                    refusal = new SimLibvirt.Refusal(SimLibvirt.InvalidOperation, "Requested operation is not valid: domain is not running");
                 break;
             case RegisterCallback:
                 var happening = message.Number();

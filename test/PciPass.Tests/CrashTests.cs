@@ -71,8 +71,21 @@ public class CrashTests(ITestOutputHelper output)
         { "two-functions", "hide --with-companions 0a:00.0", "unhide 0a:00.0 0a:00.1" },
     };
 
+    /// <summary>The same without Xen.</summary>
+    public static TheoryData<string, string, string> KvmShapes { get; } = new()
+    {
+        { "libvirt", "", "hide 09:00.0" },
+        { "libvirt", "hide 09:00.0", "unhide 09:00.0" },
+        { "libvirt", "", "attach 09:00.0 web1" },
+        { "libvirt", "", "attach 09:00.0 07:00.0 web1" },
+        { "libvirt", "attach 09:00.0 07:00.0 web1", "detach 09:00.0 07:00.0 web1" },
+        { "qemu", "", "attach 09:00.0 07:00.0 web1" },
+        { "qemu", "attach 09:00.0 web1", "detach 09:00.0 web1" },
+    };
+
     [Theory]
     [MemberData(nameof(Shapes))]
+    [MemberData(nameof(KvmShapes))]
     public void After_a_crash_recover_leads_to_before_or_after(string machine, string first, string command)
     {
         var shape = new Shape(machine, first, command);
@@ -92,6 +105,7 @@ public class CrashTests(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    [MemberData(nameof(KvmShapes))]
     public void After_a_crash_the_next_command_that_changes_something_recovers_first(string machine, string first, string command)
     {
         var shape = new Shape(machine, first, command);
@@ -122,6 +136,7 @@ public class CrashTests(ITestOutputHelper output)
     [InlineData("", "attach 09:00.0 hvm1", "detach 09:00.0 hvm1")]
     [InlineData("", "attach 07:00.0 08:00.0 09:00.0 web1", "detach 09:00.0 07:00.0 web1")]
     [InlineData("", "attach 09:00.0 web1; ! destroy web1", "detach 09:00.0 web1")]
+    [MemberData(nameof(KvmShapes))]
     public void After_a_crash_and_a_crash_in_the_recovery_recover_leads_to_before_or_after(string machine, string first, string command)
     {
         var shape = new Shape(machine, first, command);
@@ -141,6 +156,7 @@ public class CrashTests(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    [MemberData(nameof(KvmShapes))]
     public void After_a_crash_with_the_last_line_torn_at_any_byte_recover_leads_to_before_or_after(string machine, string first, string command)
     {
         var shape = new Shape(machine, first, command);
@@ -221,6 +237,10 @@ public class CrashTests(ITestOutputHelper output)
     [InlineData("", "attach 07:00.0 web1", "attach 09:00.0 web1")]
     [InlineData("", "attach 09:00.0 web1", "detach 09:00.0 web1")]
     [InlineData("", "attach 07:00.0 09:00.0 web1", "detach 07:00.0 web1")]
+    [InlineData("libvirt", "", "attach 09:00.0 web1")]
+    [InlineData("libvirt", "attach 09:00.0 web1", "detach 09:00.0 web1")]
+    [InlineData("qemu", "", "attach 09:00.0 web1")]
+    [InlineData("qemu", "attach 09:00.0 web1", "detach 09:00.0 web1")]
     public void After_a_crash_at_any_read_recover_leads_to_before_or_after(string machine, string first, string command)
     {
         var shape = new Shape(machine, first, command);

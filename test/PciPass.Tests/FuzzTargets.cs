@@ -49,6 +49,7 @@ public partial class FuzzTests
         ("list of ids", ["10de:1b80,10de:10f0:1:2,8086:10d3:ffffffff:ffffffff:020000:ffff00"], bytes => _ = IdList.Parse(Text(bytes)).Entries.Length),
         ("saved guest", ["pcipass saved guest 1\n# c\nguest web1\nuuid 6a5b1c2d-0000-4000-8000-000000000001\nfunction 0000:09:00.0 0000:00:00.0 0000:00/05.0/00.0,8086:10d3:8086:0000,525400ffff090000\nfunction 0000:08:00.0 - 0000:00/05.0,1:2:3:4,-\nend\n"], bytes =>
             Own(() => SavedGuest.Parse(Text(bytes)) is var guest && SavedGuest.Parse(guest.ToText()).ToText() == guest.ToText() ? 0 : throw new InvalidOperationException("read back as another"))),
+        ("libvirt's image", ["LibvirtQemudSave\x02\0\0\0\x2e\0\0\0\x01\0\0\0" + new string('\0', 64) + "<domain type='kvm'><name>web1</name></domain>\0\0", "LibvirtQemudPart\x02\0\0\0\x09\0\0\0" + new string('\0', 68) + "<domain/>"], bytes => _ = LibvirtImage.Parse(bytes)?.Xml.FreePorts),
         ("agent", ["17 let-go 0000:00:00.0", "17 done", "17 refused"], bytes =>
         {
             if (GuestAsk.Parse(Text(bytes)) is GuestAsk ask && GuestAsk.Parse(ask.ToString()) != ask)

@@ -27,7 +27,7 @@ public partial class FuzzTests
         ("driver name", ["e1000e", "vfio-pci"], bytes => { _ = DriverName.TryParse(Text(bytes), out _); Own(() => DriverName.Parse(Text(bytes))); }),
         ("guest name", ["web1", "db-2.example"], bytes => { _ = GuestName.TryParse(Text(bytes), out _); Own(() => GuestName.Parse(Text(bytes))); }),
         ("identity", ["0000:00/05.0/00.0,8086:10d3:8086:a01f,525400ffff090000", "0000:00/05.0,1:2:3:4,-"], bytes => Own(() => PciIdentity.Parse(Text(bytes)))),
-        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes", "module xen-pcifront no -> yes", "send /var/lib/pcipass/moved/web1 - -> root@xen2", "hand web1 /var/lib/pcipass/moved/web1 - -> xen2", "drop /var/lib/pcipass/moved/web1"], bytes => Own(() => Step.Parse(Text(bytes)))),
+        ("step", ["rebind 0000:09:00.0 e1000e -> -", "plug 0000:09:00.0 - -> web1/3", "probe 0000:09:00.0", "slot 0000:09:00.0 no -> yes", "module xen-pcifront no -> yes", "send /var/lib/pcipass/moved/web1 - -> root@xen2", "hand web1 /var/lib/pcipass/moved/web1 - -> xen2", "drop /var/lib/pcipass/moved/web1", "shelve /a/b - -> libvirt:web1/4711.88123", "start libvirt:web1 /a/b"], bytes => Own(() => Step.Parse(Text(bytes)))),
         ("journal", ["""
             pcipass journal 1
             operation 7

@@ -109,6 +109,43 @@ public abstract class LibvirtContract
         Start(guest.Name);
     }
 
+    [Fact]
+    public void A_guest_is_saved_whole_and_ended_in_one_and_starts_again_from_its_image()
+    {
+        const string Image = "/var/lib/libvirt/qemu/save/contract";
+        var guest = Guest("contract1");
+        Connection.LetGoOn(guest);
+        Assert.Equal(1, Connection.StateOf(guest).State);
+        Connection.SaveTo(guest, Image, TimeSpan.FromMinutes(5));
+        Assert.Equal(-1, Guest("contract1").Id);
+        var start = new byte[1 << 16];
+        var image = LibvirtImage.Parse(start.AsSpan(0, Host.Files.Read(Image, start)))!;
+        Assert.Equal((true, "contract1", "bus 1 bus 2"), (image.IsWhole, image.Xml.Name, string.Join(' ', image.Xml.FreePorts!.Value)));
+        Connection.StartFrom(Image, TimeSpan.FromMinutes(5));
+        Assert.Equal(1, Connection.StateOf(Guest("contract1")).State);
+        // It is no second one.
+        Assert.Throws<LibvirtRefusal>(() => Connection.StartFrom(Image, TimeSpan.FromMinutes(5)));
+        Host.Files.RemoveFile(Image);
+        End("contract1");
+        Start("contract1");
+    }
+
+    [Fact]
+    public void What_cannot_be_saved_goes_on_and_no_image_is_left()
+    {
+        const string Image = "/var/lib/libvirt/qemu/save/contract";
+        var guest = Guest("contract1");
+        Connection.LetGoOn(guest);
+        Vfio("vfio-pci");
+        Connection.Attach(guest, Element());
+        Assert.Contains("VFIO", Assert.Throws<LibvirtRefusal>(() => Connection.SaveTo(guest, Image, TimeSpan.FromMinutes(5))).Words, StringComparison.Ordinal);
+        Assert.Equal(1, Connection.StateOf(guest).State);
+        Assert.False(Host.Files.Exists(Image));
+        End("contract1");
+        Vfio(null);
+        Start("contract1");
+    }
+
     /// <summary>Ends a guest, and starts it again.</summary>
     protected abstract void End(string guest);
 

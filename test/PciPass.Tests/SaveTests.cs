@@ -152,12 +152,11 @@ public class SaveTests
     }
 
     [Theory]
-    [InlineData(true, "attach 09:00.0 web1 --live", "save web1 /tmp/web1", "QEMU, which refuses that itself while 0000:09:00.0 is in it")]
-    [InlineData(true, "attach 09:00.0 web1 --live", "can-migrate web1 xen2", "QEMU, which refuses that itself")]
-    [InlineData(true, "", "can-save web1", "virsh save web1")]
-    [InlineData(false, "attach 09:00.0 web1", "can-migrate web1", "QEMU, which refuses that itself")]
+    [InlineData(true, "attach 09:00.0 web1 --live", "can-migrate web1 xen2", "QEMU refuses it by itself while 0000:09:00.0 is in it")]
+    [InlineData(true, "", "can-migrate web1", "virsh migrate web1")]
+    [InlineData(false, "attach 09:00.0 web1", "save web1 /tmp/web1", "QEMU refuses to write it while 0000:09:00.0 is in it")]
     [InlineData(false, "", "migrate web1 xen2", "QEMU's own command migrate")]
-    public void Guests_of_QEMU_are_refused_with_the_reason_and_before_harm(bool libvirts, string before, string command, string why)
+    public void Guests_of_QEMU_are_refused_elsewhere_with_the_reason_and_before_harm(bool libvirts, string before, string command, string why)
     {
         var host = SimHost.Linux().WithCardsOfTheContract();
         if (libvirts)
@@ -228,7 +227,7 @@ public class SaveTests
 
     public static TheoryData<string, string, string> BadImages { get; } = new()
     {
-        { "", "not an image", "is no image that xl wrote" },
+        { "", "not an image", "is no image that xl or libvirt wrote" },
         { ".pcipass", "pcipass saved guest 2\n", "line 1: expected" },
         { ".pcipass", "pcipass saved guest 1\nguest web1\nrubbish\nend\n", "line 3: \"rubbish\" has no meaning here" },
         { ".pcipass", "pcipass saved guest 1\nguest web1\n", "\"end\", is missing" },
