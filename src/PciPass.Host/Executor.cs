@@ -97,8 +97,16 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
                 : IsSaved(operation) ? Close(former, former: true) : GoBack(former, [], former: true);
         }
         // What the dead process started may still be at work, and would go on changing what is undone here.
-        if (runner.WaitForTools(operation) is string atWork)
-            return new Outcome(Result.Stuck, operation, [atWork], []);
+        try
+        {
+            if (runner.WaitForTools(operation) is string atWork)
+                return new Outcome(Result.Stuck, operation, [atWork], []);
+        }
+        catch (HostFailure failure)
+        {
+            // As from a libvirt that does not run at the moment.
+            return new Outcome(Result.Stuck, operation, [$"could not see what is still at work for it: {failure.Message}"], []);
+        }
         var open = journal.Reopen(operation);
         try
         {

@@ -143,6 +143,20 @@ public class LibvirtSaveTests
     }
 
     [Fact]
+    public void Without_libvirt_a_save_that_was_interrupted_stays_open_and_hinders_nothing_else()
+    {
+        var shape = new Shape("libvirt", "attach 09:00.0 web1", $"save web1 {Image}");
+        var host = Enumerable.Range(0, shape.Changes).Select(n => shape.CrashAfter(n)!).First(crashed => crashed.Trace[^1].StartsWith("libvirt save", StringComparison.Ordinal));
+        host.Faults.Fail("/run/libvirt/libvirt-sock", 111);
+        Assert.Contains("could not see what is still at work", Told.By(host, "hide 0a:00.0").Says(0), StringComparison.Ordinal);
+        Told.By(host, "unhide 0a:00.0").Says(0);
+        Told.By(host, "recover").Says(4);
+        host.Faults.Clear();
+        Told.By(host, "recover").Says(0);
+        shape.AssertAfter(host, "libvirt is there again");
+    }
+
+    [Fact]
     public void After_a_crash_at_any_read_of_a_save_the_guest_goes_on_with_its_function_or_is_saved()
     {
         var shape = new Shape("libvirt", "attach 09:00.0 web1", $"save web1 {Image}");
