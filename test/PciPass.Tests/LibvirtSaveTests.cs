@@ -142,6 +142,17 @@ public class LibvirtSaveTests
         Assert.True(n >= shape.Changes && n > 8, $"{n} crashes");
     }
 
+    /// <summary>It was being taken back when libvirt came to its end after all.</summary>
+    [Fact]
+    public void A_guest_that_was_saved_while_that_was_being_undone_is_saved()
+    {
+        var shape = new Shape("libvirt", "attach 09:00.0 web1", $"save web1 {Image}");
+        var host = Enumerable.Range(0, shape.Changes).Select(n => shape.CrashAfter(n)!).First(crashed => crashed.Trace[^1].StartsWith("libvirt save", StringComparison.Ordinal));
+        host.Files.Append("/var/lib/pcipass/journal/00000002", "undoing 3\n"u8.ToArray(), flush: true);
+        Told.By(host, "recover").Says(0);
+        shape.AssertAfter(host, "libvirt came to its end");
+    }
+
     [Fact]
     public void Without_libvirt_a_save_that_was_interrupted_stays_open_and_hinders_nothing_else()
     {
