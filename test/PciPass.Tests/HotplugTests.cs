@@ -107,6 +107,18 @@ public class HotplugTests
     }
 
     [Fact]
+    public void What_several_guests_have_had_counts_together()
+    {
+        var host = HostText.Parse("0000:09:00.0 020000 driver=pciback override=pciback\nguest web1 3 pv\nguest db1 4 pv") with
+        {
+            Hotplugs = [new HotplugCount(PciAddress.Parse("09:00.0"), GuestStart.Domain(3), 300, 0), new HotplugCount(PciAddress.Parse("09:00.0"), GuestStart.Domain(4), 200, 0)],
+        };
+        var finding = new HotplugLimit().Check(host, new Request(Verb.Attach, [PciAddress.Parse("09:00.0")], GuestReference.Parse("web1"), [])).Single();
+        Assert.Equal(Severity.RefuseUnlessAccepted, finding.Severity);
+        Assert.Contains("500 times in this boot within 24 h, 300 of them with web1", finding.Why, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Settings_are_read_and_a_line_that_cannot_be_understood_is_told_and_changes_nothing()
     {
         var settings = Settings.Parse("# figures\nhotplug-window = 90m # brief\nhotplug-warn=10\n\nhotplug-refuse = many\nhotplug-warn = 0\nhotplug-window = 1w\ncolour = red\nhotplug-refuse\n");

@@ -68,6 +68,8 @@ public sealed class LinuxTests : IDisposable
         var child = int.Parse(parent.StandardOutput.ReadLine()!, System.Globalization.CultureInfo.InvariantCulture);
         // A shell would ask for its child; the sleep that it becomes never does.
         Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{parent.Id}/comm") == "sleep\n", TimeSpan.FromSeconds(30)));
+        // Between a fork and the end of an exec it has no command line yet.
+        Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{child}/cmdline") == "sleep\060\0", TimeSpan.FromSeconds(30)));
         Assert.Contains(" / ", files.ReadText($"/proc/{child}/mountinfo"));
         using var line = File.OpenHandle($"/proc/{child}/cmdline");
         var opened = $"/proc/self/fd/{line.DangerousGetHandle()}";

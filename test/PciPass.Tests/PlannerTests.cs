@@ -300,6 +300,26 @@ public class PlannerTests
     public void A_shared_interrupt_line_is_worth_a_note_only_where_messages_can_take_its_place() =>
         Assert.Equal([Severity.Note], Plan("0000:09:00.0 020000 driver=e1000e irq=22\n0000:08:00.0 0c0330 driver=xhci_hcd irq=22", "hide 09:00.0").Findings.Select(finding => finding.Severity));
 
+    [Theory]
+    [InlineData("0000:09:00.0 020000 driver=e1000 irq=22 line")]
+    [InlineData("0000:09:00.0 020000 driver=e1000 irq=22 line\n0000:08:00.0 0c0330 irq=22")]
+    [InlineData("0000:09:00.0 020000 driver=e1000 irq=22 line\n0000:00:1c.0 060400 type1 driver=pcieport irq=22")]
+    [InlineData("0000:09:00.0 020000 driver=e1000 irq=0 line\n0000:08:00.0 0c0330 driver=xhci_hcd irq=0")]
+    public void A_line_is_shared_only_with_other_endpoints_that_a_driver_of_the_hosts_works_with(string host) => Assert.Empty(Plan(host, "hide 09:00.0").Findings);
+
+    [Fact]
+    public void What_comes_back_within_a_guests_reach_is_warned_of_and_comes_back()
+    {
+        var plan = Plan("""
+            0000:09:00.0 020000 driver=pciback override=pciback mf
+            0000:09:00.1 020000 driver=pciback override=pciback mf
+            guest web1 3 pv
+            attached 0000:09:00.1 3
+            """, "unhide 09:00.0");
+        Assert.NotEmpty(plan.Steps);
+        Assert.Equal(("group-shared", Severity.Warn), plan.Findings.Where(finding => finding.Severity == Severity.Warn).Select(finding => (finding.Code, finding.Severity)).Single());
+    }
+
     [Fact]
     public void A_risk_that_is_accepted_by_name_refuses_no_more_and_one_that_is_not_acceptable_still_does()
     {
