@@ -26,8 +26,6 @@ static class LibvirtSave
         return LibvirtImage.Parse(bytes.AsSpan(0, host.Files.Read(path, bytes))) is { IsWhole: true };
     }
 
-    public static bool IsOneOf(Operation operation) => operation.Steps.Any(step => step is Shelve or StartGuest { Toolstack: Toolstack.Libvirt });
-
     /// <summary>What libvirt still does for a step whose process has died; null for nothing.</summary>
     public static string? WorkOn(HostSystem host, Step step)
     {

@@ -392,36 +392,12 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     /// <returns>Null once there is none; else which one still runs.</returns>
     public string? WaitForTools(Operation operation)
     {
-        Xenstore? store = null;
-        var start = host.Clock.GetTimestamp();
-        try
+        for (var start = host.Clock.GetTimestamp(); FindTool(operation) is string tool; host.Wait(LookAgain))
         {
-            while (FindTool(operation) is string tool)
-            {
-                if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore or Verb.Migrate ? ImageDeadline : ToolDeadline))
-                    return $"{tool} is still at work";
-                if (LibvirtSave.IsOneOf(operation))
-                {
-                    host.Wait(LookAgain);
-                    continue;
-                }
-                store ??= OpenXenstore();
-                try
-                {
-                    // The end of a process that is no child makes no event. Nothing is watched here: this only lets time pass.
-                    store.WaitForChange(TimeSpan.FromMilliseconds(200));
-                }
-                catch (DeadlinePassed)
-                {
-                    continue;
-                }
-            }
-            return null;
+            if (host.Clock.GetElapsedTime(start) > (operation.Request.Verb is Verb.Save or Verb.Restore or Verb.Migrate ? ImageDeadline : ToolDeadline))
+                return $"{tool} is still at work";
         }
-        finally
-        {
-            store?.Dispose();
-        }
+        return null;
     }
 
     string? FindTool(Operation operation)

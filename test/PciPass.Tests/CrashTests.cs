@@ -474,6 +474,38 @@ sealed partial record Shape(string Machine, string First, string Command)
     [GeneratedRegex(@" name=eth\d+", RegexOptions.None, 1000)]
     private static partial Regex Interface();
 
+    /// <summary>Dies after every change, and in the recovery from that after every change again; recover always leads to before or after.</summary>
+    /// <returns>After how many changes it died.</returns>
+    public int AssertEveryTwoCrashes()
+    {
+        var n = 0;
+        for (; CrashAfter(n) is SimHost host; n++)
+        {
+            AssertRecovers(host, $"crash after {n}");
+            for (var m = 0; CrashAfter(n) is SimHost again && Told.Dies(again, "recover", m); m++)
+                AssertRecovers(again, $"crashes after {n} and {m}");
+        }
+        Assert.True(n >= Changes, $"{n} crashes");
+        return n;
+    }
+
+    /// <summary>Dies before every operation, reads as well.</summary>
+    /// <returns>Before how many.</returns>
+    public int AssertEveryCrashAtAnOperation()
+    {
+        var n = 0;
+        for (; CrashAfterOperations(n) is SimHost host; n++)
+            AssertRecovers(host, $"crash after {n} operations");
+        return n;
+    }
+
+    void AssertRecovers(SimHost host, string when)
+    {
+        var told = Told.By(host, "recover");
+        Assert.True(told.ExitCode == 0, $"{when}: {told}");
+        AssertBeforeOrAfter(host, when);
+    }
+
     public void AssertBefore(SimHost host, string when, bool closed = true) => AssertIs(host, when, before: true, after: false, closed);
 
     public void AssertAfter(SimHost host, string when) => AssertIs(host, when, before: false, after: true);

@@ -396,6 +396,7 @@ sealed class FailingDisk(SimHost host, string folder) : HostSystem
     public override ProgramResult Run(string program, IReadOnlyList<string> arguments, TimeSpan deadline) => host.Run(program, arguments, deadline);
     public override ByteChannel? ConnectXenstore() => host.ConnectXenstore();
     public override ByteChannel? ConnectSocket(string path) => host.ConnectSocket(path);
+    public override void Wait(TimeSpan time) => host.Wait(time);
     public override byte[] DumpAddresses() => host.DumpAddresses();
 
     sealed class Tree(FailingDisk disk) : SysTree
