@@ -56,9 +56,7 @@ sealed class Session(HostSystem host, Terminal terminal)
     /// <summary>Vendor and device in words, from the list of ids that the distribution installs.</summary>
     public string NameOf(HostSnapshot snapshot, PciFunction function)
     {
-        names ??= new PciIdsFile(
-            Host.Files.ReadAll("/usr/share/misc/pci.ids", PciIdsFile.UsualLength) ?? Host.Files.ReadAll("/usr/share/hwdata/pci.ids", PciIdsFile.UsualLength) ?? [],
-            snapshot.Functions.Values.Select(each => each.Ids));
+        names ??= PciIdsReader.Read(Host.Files, snapshot.Functions.Values.Select(each => each.Ids)).Names;
         return names.Name(function.Ids);
     }
 

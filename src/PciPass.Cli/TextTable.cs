@@ -31,10 +31,11 @@ sealed class TextTable(params string[] head)
             text.Append('\n');
             if (text.Length > Batch)
             {
-                output.Write(text);
+                output.Write(text.ToString());
                 text.Clear();
             }
         }
-        output.Write(text);
+        // Not the builder itself: each of its chunks would be a write of its own.
+        output.Write(text.ToString());
     }
 }

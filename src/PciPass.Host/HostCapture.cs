@@ -54,14 +54,8 @@ public sealed class HostCapture : HostSystem
     {
         var capture = new HostCapture(host, withSerials);
         var snapshot = HostReader.Read(capture, new Journal(capture));
-        foreach (var path in (ReadOnlySpan<string>)["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"])
-        {
-            if (host.Files.ReadAll(path, PciIdsFile.UsualLength) is byte[] names)
-            {
-                capture.tree.Put(path, PciIdsFile.Excerpt(names, snapshot.Functions.Values.Select(function => function.Ids)));
-                break;
-            }
-        }
+        if (PciIdsReader.Read(host.Files, snapshot.Functions.Values.Select(function => function.Ids)) is (var names, string list))
+            capture.tree.Put(list, names.Excerpt());
         capture.tree.Put(RecordedHost.ProcessId, $"{host.Caller.ProcessId}");
         capture.RecordXenstore();
 

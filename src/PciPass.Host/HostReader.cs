@@ -83,7 +83,7 @@ public static class HostReader
         // The log's times count from the kernel's start. Where that is not known, all of the log counts.
         var since = double.TryParse((host.Files.ReadText("/proc/uptime") ?? "").Split(' ')[0], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var uptime)
             && uptime - window.TotalSeconds is > 0 and < int.MaxValue and var seconds ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
-        return HotplugCount.Of(operations, snapshot.BootId, host.Clock.GetUtcNow() - window, PcibackLog.Parse(host.ReadKernelLog(), since), snapshot.Attachments);
+        return HotplugCount.Of(operations, snapshot.BootId, host.Clock.GetUtcNow() - window, snapshot.Hypervisor == Hypervisor.XenDom0 ? PcibackLog.Parse(host.ReadKernelLog(), since) : [], snapshot.Attachments);
     }
 
     /// <summary>An ordinary user can list; what only root can read is then told as missing, and never taken for absent.</summary>

@@ -35,16 +35,11 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
 
     void ReadAddresses(InterfaceAddress[] addresses)
     {
-        var byIndex = new Dictionary<int, string>();
-        foreach (var name in interfaces.Keys)
-        {
-            if (IndexOf(name) is int index)
-                byIndex[index] = name;
-        }
+        var byIndex = ByIndex(interfaces.Keys);
         // An address that the kernel gave by itself to an interface that is merely up is no use by anybody.
         foreach (var address in addresses)
         {
-            if (!address.IsLinkLocal && byIndex.TryGetValue(address.InterfaceIndex, out var name))
+            foreach (var name in address.IsLinkLocal ? [] : byIndex[address.InterfaceIndex])
                 uses.Add(new HostUse(interfaces[name], HostUseKind.NetworkAddress, name, address.Text));
         }
     }
@@ -85,7 +80,7 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
         if (SshSession.ServerAddress(files, host.Caller.ProcessId) is not string server)
             return;
         var index = addresses.FirstOrDefault(address => address.Text.AsSpan(0, address.Text.IndexOf('/')).SequenceEqual(server))?.InterfaceIndex;
-        if (index is not null && files.List(Class).FirstOrDefault(name => IndexOf(name) == index) is string name)
+        foreach (var name in index is int number ? ByIndex(files.List(Class))[number] : [])
         {
             foreach (var (function, lowest) in FunctionsBelow(name, 0))
                 uses.Add(new HostUse(function, HostUseKind.SshSession, lowest, lowest == name ? server : $"{server} on {name}"));
@@ -99,10 +94,10 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
         if (storage.Length == 0)
             return;
         var routes = NetworkTables.ParseRoutes4(files.ReadText("/proc/net/route") ?? "").Concat(NetworkTables.ParseRoutes6(files.ReadText("/proc/net/ipv6_route") ?? "")).ToArray();
-        var names = files.List(Class).Where(name => IndexOf(name) is not null).ToDictionary(name => IndexOf(name)!.Value);
+        var names = ByIndex(files.List(Class));
         foreach (var (server, what) in storage)
         {
-            if (RouteLookup.InterfaceTo(server, addresses.Select(address => (names.GetValueOrDefault(address.InterfaceIndex, ""), address.Text)), routes) is not string name)
+            if (RouteLookup.InterfaceTo(server, addresses.SelectMany(address => names[address.InterfaceIndex].DefaultIfEmpty("").Select(each => (each, address.Text))), routes) is not string name)
                 continue;
             foreach (var (function, lowest) in FunctionsBelow(name, 0))
                 uses.Add(new HostUse(function, HostUseKind.NetworkStorage, lowest, what));
@@ -116,13 +111,13 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
             .Concat(processes.OtherNetworkNamespaces.Select(process => ($"/proc/{process.Id}/ns/net", $"the network namespace of {process}"))).ToArray();
         if (spaces.Length == 0)
             return;
-        var byIndex = interfaces.Keys.Select(name => (Index: IndexOf(name), Name: name)).Where(pair => pair.Index is not null).ToDictionary(pair => pair.Index!.Value, pair => pair.Name);
+        var byIndex = ByIndex(interfaces.Keys);
         foreach (var (space, owner) in spaces)
         {
             foreach (var link in host.ForeignLinks(space))
             {
                 // The two ends of a veth stand on each other, and on no card.
-                if (link.Kind != "veth" && byIndex.TryGetValue(link.LowerIndex, out var name))
+                foreach (var name in link.Kind == "veth" ? [] : byIndex[link.LowerIndex])
                     uses.Add(new HostUse(interfaces[name], HostUseKind.NetworkLower, name, $"{link.Name} in {owner}"));
             }
         }
@@ -161,6 +156,10 @@ sealed class NetworkUseReader(HostSystem host, ImmutableDictionary<string, PciAd
     }
 
     static bool IsPassThrough(DriverName driver) => driver.ToString() is "pciback" or "vfio-pci" or "pci-stub" or "uio_pci_generic" or "igb_uio";
+
+    /// <summary>Interfaces by their numbers. While they are read, one may go, or pass its name on: a number is then nobody's, or that of two.</summary>
+    ILookup<int, string> ByIndex(IEnumerable<string> names) =>
+        names.Select(name => (Index: IndexOf(name), Name: name)).Where(each => each.Index is not null).ToLookup(each => each.Index!.Value, each => each.Name);
 
     int? IndexOf(string name) =>
         int.TryParse(files.ReadText($"{Class}/{name}/ifindex"), NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : null;

@@ -1,3 +1,4 @@
+using System.Text;
 using PciPass.Core;
 using PciPass.Core.Formats;
 using PciPass.Host;
@@ -202,9 +203,38 @@ public class FormatTests
     public void Names_come_from_the_list_of_ids()
     {
         var list = "# comment\n8086  Intel Corporation\n\t10d3  82574L Gigabit Network Connection\n\t\t8086 0001  A board\n10de  NVIDIA Corporation\n\t10d3  Not this\nC 02  Network controller\n\t10d3  Nor this\n"u8;
-        var names = new PciIdsFile(list, [new PciIds(0x8086, 0x10d3, 0, 0)]);
+        var names = ReadNames(new MemoryStream(list.ToArray()), [new PciIds(0x8086, 0x10d3, 0, 0)]);
         Assert.Equal("Intel 82574L Gigabit Network Connection", names.Name(new PciIds(0x8086, 0x10d3, 0, 0)));
         Assert.Equal("vendor 1234 device 5678", names.Name(new PciIds(0x1234, 0x5678, 0, 0)));
+    }
+
+    internal static PciIdsFile ReadNames(Stream list, IEnumerable<PciIds> wanted)
+    {
+        var names = new PciIdsFile(wanted);
+        PciIdsReader.Read(list, names);
+        return names;
+    }
+
+    /// <summary>The list is longer than a piece of it, and its lines do not end where the pieces do.</summary>
+    [Theory]
+    [InlineData(1000), InlineData(60_000), InlineData(128 * 1024 - 1), InlineData(128 * 1024)]
+    public void Names_come_from_wherever_they_stand_in_the_list(int most)
+    {
+        var list = string.Concat(Enumerable.Range(1, 40_000).Select(id => $"{id:x4}  Vendor {id}, Inc.\n\t{id:x4}  Device {id}\n")) + "ffff  Last\n\tffff  One";
+        var names = ReadNames(new Dripping(Encoding.UTF8.GetBytes(list), most), Enumerable.Range(1, 40_000).Append(0xffff).Select(id => new PciIds((ushort)id, (ushort)id, 0, 0)));
+        Assert.All(Enumerable.Range(1, 40_000), id => Assert.Equal($"Vendor {id} Device {id}", names.Name(new PciIds((ushort)id, (ushort)id, 0, 0))));
+        Assert.Equal("Last One", names.Name(new PciIds(0xffff, 0xffff, 0, 0)));
+    }
+
+    /// <summary>A file without a line's end in all of a piece is no list, and does not stop the reading.</summary>
+    [Fact]
+    public void A_line_that_does_not_end_is_read_in_pieces() =>
+        Assert.Equal("vendor 0001 device 0001", ReadNames(new MemoryStream(new byte[1_000_000]), [new PciIds(1, 1, 0, 0)]).Name(new PciIds(1, 1, 0, 0)));
+
+    /// <summary>Gives so many bytes at a time.</summary>
+    sealed class Dripping(byte[] bytes, int most) : MemoryStream(bytes)
+    {
+        public override int Read(Span<byte> buffer) => base.Read(buffer[..Math.Min(most, buffer.Length)]);
     }
 
     [Fact]

@@ -59,7 +59,7 @@ public partial class FuzzTests
         }),
         ("links", ["\x40\0\0\0\x10\0\x02\0" + new string('\0', 8) + new string('\0', 16) + "\x08\0\x03\0mv0\0\x08\0\x05\0\x02\0\0\0\x08\0\x25\0\0\0\0\0"], bytes => NetworkTables.ParseForeignLinks(bytes).Count()),
         ("addresses", ["\x28\0\0\0\x14\0\x02\0\0\0\0\0\0\0\0\0\x02\x18\0\0\x03\0\0\0\x08\0\x01\0\n\0\0\x01\x08\0\x02\0\n\0\0\x02"], bytes => NetworkTables.ParseAddresses(bytes).Count()),
-        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => new PciIdsFile(bytes, [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
+        ("pci.ids", ["# list\n8086  Intel Corporation\n\t10d3  82574L\n\t\t8086 0001  board\nC 02  Network\n"], bytes => FormatTests.ReadNames(new MemoryStream(bytes), [new PciIds(0x8086, 0x10d3, 0, 0)]).Name(new PciIds(0x8086, 0x10d3, 0, 0))),
         ("xl.cfg", ["name = \"web1\"\npci = [ '09:00.0', \"0a:00.*,permissive=1\" ] # two\nmemory = 256\n", "pci=['0a:00.0-3@5']", "if x:\n  pci += (r'09:00.0' '', y)\npci = [\n '09:00.0',  # a\n '0a:00.0'\n]"], bytes =>
         {
             var config = XlConfig.Parse(Text(bytes));

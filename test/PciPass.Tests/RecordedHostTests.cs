@@ -39,6 +39,19 @@ public class RecordedHostTests
             Assert.Equal(approved, printed);
     }
 
+    /// <summary>An interface that gets another's name between two reads shows the other's number, which is then that of two.</summary>
+    [Theory]
+    [InlineData(2, "the host's route")]
+    [InlineData(12, "the host has the address 10.7.0.2/24")]
+    public void Two_interfaces_of_one_number_are_both_used(int number, string reason)
+    {
+        var tree = Open("server-network");
+        tree.AddFile("/sys/devices/pci0000:40/0000:40:03.1/0000:42:00.0/net/ens1f0/ifindex", Encoding.ASCII.GetBytes($"{number}\n"));
+        var told = Told.Run(new RecordedHost(tree), "check ens1f0");
+        Assert.Contains("in-use-network", told.Errors + told.Output, StringComparison.Ordinal);
+        Assert.Contains(reason, told.Errors + told.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_capture_of_a_host_is_judged_like_the_host_itself()
     {
