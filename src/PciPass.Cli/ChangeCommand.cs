@@ -224,7 +224,7 @@ static class ChangeCommand
     {
         try
         {
-            return session.Read();
+            return session.Read(Detail.Owner);
         }
         catch (HostFailure failure)
         {

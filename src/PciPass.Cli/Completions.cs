@@ -39,7 +39,7 @@ static class Completions
 
     static IEnumerable<string> Devices(Session session) => session.Host.Files.List("/sys/bus/pci/devices").Concat(KernelNames.Read(session.Host.Files).All.Keys);
 
-    static IEnumerable<string> Guests(Session session) => HostReader.Read(session.Host, session.Journal, Detail.State).Guests.Select(guest => guest.Name.ToString());
+    static IEnumerable<string> Guests(Session session) => HostReader.Read(session.Host, session.Journal, Detail.Owner).Guests.Select(guest => guest.Name.ToString());
 
     /// <summary>Who presses a key in a shell is told no errors.</summary>
     static CompletionItem[] Quietly(Func<IEnumerable<string>> words)

@@ -11,4 +11,7 @@ public enum Detail
     /// override) and what is only warned of (its interrupt line, its resets).
     /// </summary>
     State,
+
+    /// <summary>Whose it is, and not whether it may go: neither what the host does with it, nor how it is isolated. For telling how a change came out.</summary>
+    Owner,
 }

@@ -28,7 +28,7 @@ static class FunctionReader
         var shown = names.Shown();
         var hasNodes = files.Exists("/sys/devices/system/node/node1");
         var entries = files.List(Root);
-        var drivers = detail == Detail.State ? CommonReads.ReadDrivers(files, entries.Count) : null;
+        var drivers = detail != Detail.All ? CommonReads.ReadDrivers(files, entries.Count) : null;
         var read = new PciFunction?[entries.Count];
         var threads = files.IsForThreads && entries.Count >= ManyFunctions ? Math.Clamp(Environment.ProcessorCount, 1, MostThreads) : 1;
         // Neighbours stay together: what they have in common, each thread reads for its own part.
@@ -37,7 +37,7 @@ static class FunctionReader
             part =>
             {
                 using var folder = files.OpenFolder(Root);
-                var common = detail == Detail.State ? new CommonReads(folder, drivers) : null;
+                var common = detail != Detail.All ? new CommonReads(folder, drivers) : null;
                 for (var (at, end) = (entries.Count * part / threads, entries.Count * (part + 1) / threads); at < end; at++)
                 {
                     if (PciAddress.TryParse(entries[at], out var address))

@@ -14,6 +14,7 @@ public static class HostReader
     public static HostSnapshot Read(HostSystem host, Journal journal, Detail detail = Detail.All)
     {
         var files = host.Files;
+        var isJudged = detail != Detail.Owner;
         var names = KernelNames.Read(files);
         var unread = ImmutableArray.CreateBuilder<string>();
         var hypervisor = XenReader.ReadHypervisor(files);
@@ -33,10 +34,10 @@ public static class HostReader
             PcibackSlots = [.. XenReader.ReadSlots(files)],
             Drivers = [.. files.List("/sys/bus/pci/drivers")],
             Functions = functions,
-            Ranges = IsolationReader.ReadRanges(files),
+            Ranges = isJudged ? IsolationReader.ReadRanges(files) : [],
             GroupsAreOverridden = (files.ReadText("/proc/cmdline") ?? "").Contains("pcie_acs_override", StringComparison.Ordinal),
             // What the running host uses is nothing to a system that does not run.
-            Uses = host.Root is not null ? [] : Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
+            Uses = host.Root is not null || !isJudged ? [] : Try(host, () => UseReader.Read(host, names, functions), "what the host uses", unread, []),
             Names = names.All.SetItems(formerNames),
             Devices = DeviceListFile.Read(files),
             Taken = host.Root is not null ? [] : taken,
@@ -47,22 +48,23 @@ public static class HostReader
         if (hypervisor == Hypervisor.XenDom0 && host.Root is null)
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
-            snapshot = XenReader.ReadIommu(host, snapshot);
+            snapshot = isJudged ? XenReader.ReadIommu(host, snapshot) : snapshot;
             snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
             snapshot = LibvirtReader.Read(host, LibvirtReader.Marked(files, snapshot));
         }
         else
         {
-            snapshot = IsolationReader.ReadIommu(files, snapshot);
+            snapshot = isJudged ? IsolationReader.ReadIommu(files, snapshot) : snapshot;
             if (hypervisor == Hypervisor.None && host.Root is null && host.Caller.UserId != 0 && !host.IsRecorded)
                 unread.Add("only root can see which guests of QEMU run and what they have");
             else if (hypervisor == Hypervisor.None && host.Root is null)
                 snapshot = Try(host, () => LibvirtReader.Read(host, QemuReader.Read(host, snapshot)), "the guests", unread, snapshot);
         }
-        if (host.Root is null)
+        if (host.Root is null && isJudged)
             snapshot = snapshot with { Hotplugs = ReadHotplugs(host, operations, snapshot) };
-        snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
-        if (functions.Values.Any(function => function.IsHeaderOnly))
+        if (isJudged)
+            snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
+        if (isJudged && functions.Values.Any(function => function.IsHeaderOnly))
             unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
         return snapshot with { Unread = unread.ToImmutable() };
     }

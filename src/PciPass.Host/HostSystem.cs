@@ -8,6 +8,8 @@ namespace PciPass.Host;
 /// </summary>
 public abstract class HostSystem
 {
+    static readonly TimeSpan XenInfoDeadline = TimeSpan.FromSeconds(30);
+
     public abstract SysTree Files { get; }
 
     public abstract TimeProvider Clock { get; }
@@ -63,6 +65,10 @@ public abstract class HostSystem
     /// <exception cref="HostFailure">It cannot be started, failed, or took too long.</exception>
     public virtual void Filter(string program, IReadOnlyList<string> arguments, Stream input, Action<Stream> read, TimeSpan deadline) =>
         throw new HostFailure("start", program, Errno.ENOENT);
+
+    /// <summary>What <c>xl info</c> says of the hypervisor and of how it was booted.</summary>
+    /// <exception cref="HostFailure">It cannot be started.</exception>
+    public virtual ProgramResult XenInfo() => Run("xl", ["info"], XenInfoDeadline);
 
     /// <summary>The kernel's log of this boot as far back as it goes, in the form of syslog(2); empty where there is none, or where it may not be read.</summary>
     public virtual string ReadKernelLog() => "";

@@ -79,6 +79,8 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         Libc.SignalMask(Libc.SIG_UNBLOCK, children, 0);
     }
 
+    ProgramResult? xenInfo;
+
     static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
     public override Stream OpenInput() => Console.OpenStandardInput();
@@ -126,6 +128,9 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         using (process)
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
     }
+
+    /// <summary>Asked once: nothing that is read from it changes while this Xen runs.</summary>
+    public override ProgramResult XenInfo() => xenInfo is { ExitCode: 0 } ? xenInfo : xenInfo = base.XenInfo();
 
     /// <summary>Gives a program a file to read.</summary>
     static void Feed(Process process, string path)

@@ -195,10 +195,13 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         }
         else if (driver == DriverName.Pciback)
         {
-            // Taking it out of quarantine fails for a function that is not in it (hidden by hand or at boot), and it cannot be
-            // seen whether it is. Putting it in first does no harm to one that is (seen in the lab).
-            Xl("pci-assignable-add", $"{address}");
-            Xl("pci-assignable-remove", $"{address}");
+            // Taking it out of quarantine fails, and changes nothing, for a function that is not in it (hidden by hand or at boot); whether it
+            // is cannot be seen. Such a one is put in first, which does no harm to one that is (seen in the lab).
+            if (host.Run("xl", ["pci-assignable-remove", $"{address}"], XlDeadline).ExitCode != 0)
+            {
+                Xl("pci-assignable-add", $"{address}");
+                Xl("pci-assignable-remove", $"{address}");
+            }
         }
         else if (driver is null && HasQuarantine)
         {

@@ -7,8 +7,6 @@ namespace PciPass.Host;
 /// <summary>Reads what Xen is and does here: from sysfs, xenstore and, for what nothing else tells, <c>xl info</c>.</summary>
 static class XenReader
 {
-    static readonly TimeSpan XlDeadline = TimeSpan.FromSeconds(30);
-
     public static Hypervisor ReadHypervisor(SysTree files)
     {
         if (files.ReadText("/sys/hypervisor/type") != "xen")
@@ -119,7 +117,7 @@ static class XenReader
     {
         try
         {
-            var result = host.Run("xl", ["info"], XlDeadline);
+            var result = host.XenInfo();
             if (result.ExitCode != 0 || Value("virt_caps") is not string capabilities)
                 return snapshot with { Iommu = IommuState.Unknown, IommuReason = $"xl info ended with {result.ExitCode}: {FirstLine(result.Errors)}" };
             var active = capabilities.Split(' ').Any(word => word is "pv_directio" or "hvm_directio");

@@ -19,6 +19,8 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(10);
 
     readonly Queue<string> events = new();
+    readonly byte[] incoming = new byte[HeaderLength + MostPayload];
+    ReadOnlyMemory<byte> unread;
     uint lastRequest;
 
     /// <summary>The value at a path; null when there is none, or it may not be read.</summary>
@@ -168,11 +170,18 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     {
         while (!buffer.IsEmpty)
         {
-            var count = channel.Read(buffer, deadline);
-            if (count == 0)
-                throw new HostFailure("xenstore: the connection was closed");
+            if (unread.IsEmpty)
+            {
+                // A header and what it announces come together: asked for one after the other, each would be two calls to the kernel.
+                unread = incoming.AsMemory(0, channel.Read(incoming, deadline));
+                if (unread.IsEmpty)
+                    throw new HostFailure("xenstore: the connection was closed");
+                deadline = AnswerDeadline;
+            }
+            var count = Math.Min(buffer.Length, unread.Length);
+            unread.Span[..count].CopyTo(buffer);
+            unread = unread[count..];
             buffer = buffer[count..];
-            deadline = AnswerDeadline;
         }
     }
 }

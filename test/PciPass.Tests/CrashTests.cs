@@ -532,6 +532,9 @@ sealed record Act(string Text)
     /// <summary>Whether it can wait in the kernel. pciback's list of slots is behind a lock that is never held long.</summary>
     public bool CanHang => !Target.EndsWith("_slot", StringComparison.Ordinal);
 
+    /// <summary>Whether it is tried once more, in another way: what fails to leave Xen's quarantine may not have been in it.</summary>
+    public bool IsTriedAgain => Text.StartsWith("run xl pci-assignable-remove ", StringComparison.Ordinal);
+
     /// <summary>What the error tells when it fails.</summary>
     public string ErrorOf(int errno) => IsProgram ? $"libxl was told error {errno}" : Errno.Describe(errno);
 

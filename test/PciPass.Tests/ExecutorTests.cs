@@ -94,10 +94,10 @@ public class ExecutorTests(ITestOutputHelper output)
         var host = Machines.Make("");
         host.StartProcess();
         using StringWriter printed = new(), errors = new();
-        var code = CommandLine.Run(["hide", "--now", "09:00.0"], host, new Terminal(printed, new Breaking(errors, () => host.Faults.Fail("/proc/self/mountinfo", Errno.EIO)), HasColour: false));
+        var code = CommandLine.Run(["hide", "--now", "09:00.0"], host, new Terminal(printed, new Breaking(errors, () => host.Faults.Fail("/etc/pcipass/pcipass.conf", Errno.EIO)), HasColour: false));
         Assert.Equal(ExitCode.Done, code);
         Assert.Contains("done: 0000:09:00.0", printed.ToString(), StringComparison.Ordinal);
-        Assert.Contains("how the host is now could not be read: read /proc/self/mountinfo: input/output error (EIO)", errors.ToString(), StringComparison.Ordinal);
+        Assert.Contains("how the host is now could not be read: read /etc/pcipass/pcipass.conf: input/output error (EIO)", errors.ToString(), StringComparison.Ordinal);
         Assert.Equal("pciback", host.Function("09:00.0").Driver);
     }
 
@@ -160,12 +160,18 @@ public class ExecutorTests(ITestOutputHelper output)
                 var host = shape.Start();
                 act.Fail(host, errno, times: 1);
                 var told = Told.By(host, command);
+                cases++;
+                if (act.IsTriedAgain)
+                {
+                    Assert.True(told.ExitCode == ExitCode.Done, $"{act}, {errno}: {told}");
+                    shape.AssertAfter(host, $"{act} fails with {errno}");
+                    continue;
+                }
                 Assert.True(told.ExitCode == ExitCode.Failed, $"{act}, {errno}: {told}");
                 Assert.Contains("could not ", told.Errors, StringComparison.Ordinal);
                 Assert.Contains(act.ErrorOf(errno), told.Errors, StringComparison.Ordinal);
                 shape.AssertBefore(host, $"{act} fails with {errno}");
                 AssertEnded(host, Ending.Undone);
-                cases++;
             }
         }
         Count(cases, 6 * 3);
