@@ -116,6 +116,20 @@ public sealed record Machine
     /// <summary>The demo's machine with an IOMMU that lets interrupts pass unchecked.</summary>
     public static Machine DemoWithoutInterruptRemapping { get; } = Demo with { HasInterruptRemapping = false };
 
+    /// <summary>Linux alone, with VFIO and three disks that can make 86 virtual functions each.</summary>
+    public static Machine Many { get; } =
+        new()
+        {
+            Kind = MachineKind.Linux,
+            Topology = Topology
+                .Empty.NineRootPorts()
+                .NvmeDisk("rp7", "NVME0007", 16 << 20, virtualFunctions: 86)
+                .NvmeDisk("rp8", "NVME0008", 16 << 20, virtualFunctions: 86)
+                .NvmeDisk("rp9", "NVME0009", 16 << 20, virtualFunctions: 86),
+            Modules = ["vfio-pci"],
+            KernelArguments = "pci=realloc",
+        };
+
     /// <summary>The demo's devices below Linux alone.</summary>
     public static Machine DemoLinux { get; } = Demo with { Kind = MachineKind.Linux, Modules = [], Memory = 1024 };
 

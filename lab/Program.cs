@@ -129,7 +129,8 @@ static LabMachine Boot(string name)
         "libvirt-xen" => Machine.LibvirtXen,
         "noiommu" => Machine.DemoWithoutIommu,
         "stacks" => Machine.Stacks,
-        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, noiommu and stacks"),
+        "many" => Machine.Many,
+        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, noiommu, stacks and many"),
     };
     var images = Images.Ensure(Console.Error.WriteLine);
     // The program under test goes along when it has been built.

@@ -27,7 +27,7 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
     const int Page = 4096;
 
     Process? child;
-    DescriptorChannel? answers;
+    ChannelBuffer? answers;
 
     /// <exception cref="HostFailure">The kernel refused; with its error number.</exception>
     /// <exception cref="DeadlinePassed">The kernel has not answered.</exception>
@@ -99,29 +99,19 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
 
     (int Errno, byte[] Content) ReadAnswer(string what, TimeSpan deadline)
     {
-        var start = TimeProvider.System.GetTimestamp();
         // Read as it comes, by poll(2): the streams of .NET wait with a deadline by threads alone, which take longer to start than all of this.
-        var head = Receive(8);
-        return (BinaryPrimitives.ReadInt32LittleEndian(head), Receive(BinaryPrimitives.ReadInt32LittleEndian(head.AsSpan(4))));
-
-        byte[] Receive(int count)
+        try
         {
-            var bytes = new byte[count];
-            for (var at = 0; at < count; )
-            {
-                try
-                {
-                    var got = answers!.Read(bytes.AsSpan(at), deadline - TimeProvider.System.GetElapsedTime(start));
-                    at += got > 0 ? got : throw Ended(what, "its answer did not come");
-                }
-                catch (HostFailure failure)
-                {
-                    child = null;
-                    throw failure is DeadlinePassed ? new DeadlinePassed(what, deadline) : failure;
-                }
-            }
-            return bytes;
+            var errno = BinaryPrimitives.ReadInt32LittleEndian(Take(4));
+            return (errno, Take(BinaryPrimitives.ReadInt32LittleEndian(Take(4))).ToArray());
         }
+        catch (HostFailure failure)
+        {
+            child = null;
+            throw failure is DeadlinePassed ? new DeadlinePassed(what, deadline) : failure;
+        }
+
+        ReadOnlySpan<byte> Take(int count) => answers!.TryTake(count, deadline, out var bytes) ? bytes : throw Ended(what, "its answer did not come");
     }
 
     /// <summary>The command that started this process; under "dotnet pcipass.dll" the program is dotnet, and its first argument is ours.</summary>
@@ -143,10 +133,8 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
         try
         {
             var started = Process.Start(start)!;
-            answers = new DescriptorChannel(
-                (int)((PipeStream)started.StandardOutput.BaseStream).SafePipeHandle.DangerousGetHandle(),
-                "an answer"
-            );
+            var output = (int)((PipeStream)started.StandardOutput.BaseStream).SafePipeHandle.DangerousGetHandle();
+            answers = new ChannelBuffer(new DescriptorChannel(output, "an answer"), TimeProvider.System, 8 + Page);
             return started;
         }
         catch (Exception error) when (error is Win32Exception or IOException)
@@ -184,7 +172,7 @@ public sealed class AttributeProcess(params IReadOnlyList<string> program) : IDi
             return 1;
         // Ctrl-C reaches every process of the terminal; the parent decides what becomes of the operation.
         using var kept = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
-        using var input = Console.OpenStandardInput();
+        using var input = new BufferedStream(Console.OpenStandardInput(), Page);
         using var output = Console.OpenStandardOutput();
         while (Receive(input, out var path, out _) && path is not null && Receive(input, out var value, out var length))
         {

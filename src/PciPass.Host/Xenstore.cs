@@ -19,8 +19,7 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(10);
 
     readonly Queue<string> events = new();
-    readonly byte[] incoming = new byte[HeaderLength + MostPayload];
-    ReadOnlyMemory<byte> unread;
+    readonly ChannelBuffer incoming = new(channel, clock, HeaderLength + MostPayload);
     uint lastRequest;
 
     /// <summary>The value at a path; null when there is none, or it may not be read.</summary>
@@ -150,38 +149,19 @@ public sealed class Xenstore(ByteChannel channel, TimeProvider clock) : IDisposa
     /// <summary>Reads one message; events are kept for later and give null.</summary>
     (uint Type, uint Request, string Text)? Receive(TimeSpan deadline)
     {
-        Span<byte> header = stackalloc byte[HeaderLength];
-        Fill(header, deadline);
+        var header = Take(HeaderLength, deadline);
         var type = BinaryPrimitives.ReadUInt32LittleEndian(header);
         var request = BinaryPrimitives.ReadUInt32LittleEndian(header[4..]);
         var length = BinaryPrimitives.ReadUInt32LittleEndian(header[12..]);
         if (length > MostPayload)
             throw new HostFailure($"xenstore: an answer of {length} bytes, of which the protocol allows {MostPayload}");
-        var payload = new byte[length];
-        Fill(payload, AnswerDeadline);
-        var text = Encoding.UTF8.GetString(payload);
+        var text = Encoding.UTF8.GetString(Take((int)length, AnswerDeadline));
         if (type != TypeWatchEvent)
             return (type, request, text);
         events.Enqueue(text.Split('\0')[0]);
         return null;
     }
 
-    void Fill(Span<byte> buffer, TimeSpan deadline)
-    {
-        while (!buffer.IsEmpty)
-        {
-            if (unread.IsEmpty)
-            {
-                // A header and what it announces come together: asked for one after the other, each would be two calls to the kernel.
-                unread = incoming.AsMemory(0, channel.Read(incoming, deadline));
-                if (unread.IsEmpty)
-                    throw new HostFailure("xenstore: the connection was closed");
-                deadline = AnswerDeadline;
-            }
-            var count = Math.Min(buffer.Length, unread.Length);
-            unread.Span[..count].CopyTo(buffer);
-            unread = unread[count..];
-            buffer = buffer[count..];
-        }
-    }
+    ReadOnlySpan<byte> Take(int count, TimeSpan deadline) =>
+        incoming.TryTake(count, deadline, out var bytes) ? bytes : throw new HostFailure("xenstore: the connection was closed");
 }
