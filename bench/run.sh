@@ -48,7 +48,7 @@ calls 4000
 awk -v binary="$(stat -c %s "$program")" -v cpu="$(nproc)" -v how="${1:-}" -v load="$(cut -d' ' -f2 /proc/loadavg)" -f bench/report.awk "$results" "$tools/calls.1000" "$tools/calls.4000" >"$tools/report.md"
 awk -f bench/picture.awk "$results" >docs/performance.svg
 awk -v report="$tools/report.md" '
-    /<!-- measured/ { print; while ((getline line <report) > 0) print line; inside = 1 }
+    /<!-- measured by/ { print; while ((getline line <report) > 0) print line; inside = 1 }
     /<!-- end of measured/ { inside = 0 }
     !inside' docs/performance.md >"$tools/page.md"
 # The opening marker has been printed with the report; what was between is gone.
