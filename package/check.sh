@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tries the .deb on a bare system of the same distribution, in a folder that is gone afterwards: install, use, upgrade over a command that
-# is at work, remove, purge, and see that nothing is left. And packs twice, which has to come to the same. Needs root and the distribution's
-# archive. usage: package/check.sh
+# is at work, remove, purge, and see that nothing is left. And packs twice, and compiles again in another folder, which has to come to the
+# same. Needs root and the distribution's archive. usage: package/check.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=artifacts/package/check
@@ -16,6 +16,11 @@ sleep 1
 package/build.sh >/dev/null
 [[ $(sha256sum artifacts/pcipass_*_amd64.deb artifacts/pcipass-*.rpm 2>/dev/null || :) == "$first" ]] || die "two packages of the same binary differ"
 say "packed twice: identical"
+rm -rf "$work/elsewhere" && mkdir -p "$work/elsewhere"
+git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$work/elsewhere"
+"$work/elsewhere/build" publish >"$work/elsewhere.log" 2>&1 || { tail -5 "$work/elsewhere.log" >&2; exit 1; }
+cmp "$work/elsewhere/artifacts/pcipass" artifacts/pcipass || die "two binaries of the same sources differ"
+say "compiled twice, in two folders: identical"
 
 # --- a bare system ---
 mkdir -p "$work"
