@@ -45,27 +45,29 @@ public static class HostReader
             Unfinished = unfinished,
             Settings = settings,
         };
-        if (hypervisor == Hypervisor.XenDom0 && host.Root is null)
+        var isInDom0 = hypervisor == Hypervisor.XenDom0 && host.Root is null;
+        if (isInDom0)
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
-            snapshot = isJudged ? XenReader.ReadIommu(host, snapshot) : snapshot;
             snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
             snapshot = LibvirtReader.Read(host, LibvirtReader.Marked(files, snapshot));
         }
-        else
+        else if (hypervisor == Hypervisor.None && host.Root is null)
         {
-            snapshot = isJudged ? IsolationReader.ReadIommu(files, snapshot) : snapshot;
-            if (hypervisor == Hypervisor.None && host.Root is null && host.Caller.UserId != 0 && !host.IsRecorded)
+            if (host.Caller.UserId != 0 && !host.IsRecorded)
                 unread.Add("only root can see which guests of QEMU run and what they have");
-            else if (hypervisor == Hypervisor.None && host.Root is null)
+            else
                 snapshot = Try(host, () => LibvirtReader.Read(host, QemuReader.Read(host, snapshot)), "the guests", unread, snapshot);
         }
-        if (host.Root is null && isJudged)
-            snapshot = snapshot with { Hotplugs = ReadHotplugs(host, operations, snapshot) };
         if (isJudged)
+        {
+            snapshot = isInDom0 ? XenReader.ReadIommu(host, snapshot) : IsolationReader.ReadIommu(files, snapshot);
+            if (host.Root is null)
+                snapshot = snapshot with { Hotplugs = ReadHotplugs(host, operations, snapshot) };
             snapshot = Try(host, () => IsolationReader.ReadFirmware(files, snapshot), "the firmware's tables", unread, snapshot);
-        if (isJudged && functions.Values.Any(function => function.IsHeaderOnly))
-            unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
+            if (functions.Values.Any(function => function.IsHeaderOnly))
+                unread.Add("only root can read the capabilities of the configuration spaces: whether functions are isolated is not judged");
+        }
         return snapshot with { Unread = unread.ToImmutable() };
     }
 

@@ -79,8 +79,6 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         Libc.SignalMask(Libc.SIG_UNBLOCK, children, 0);
     }
 
-    ProgramResult? xenInfo;
-
     static readonly string? SetSid = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
     public override Stream OpenInput() => Console.OpenStandardInput();
@@ -128,6 +126,8 @@ public sealed class LinuxSystem : HostSystem, IDisposable
         using (process)
             return new ProgramResult(process.ExitCode, output.Result, errors.Result);
     }
+
+    ProgramResult? xenInfo;
 
     /// <summary>Asked once: nothing that is read from it changes while this Xen runs.</summary>
     public override ProgramResult XenInfo() => xenInfo is { ExitCode: 0 } ? xenInfo : xenInfo = base.XenInfo();

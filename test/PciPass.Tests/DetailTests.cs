@@ -54,10 +54,39 @@ public class DetailTests
         Assert.Equal(kind ?? "000000", foundKind.ToString());
     }
 
+    /// <summary>A host on which something is hidden, something attached, and something promised to a guest's next start.</summary>
+    [Fact]
+    public void Owners_are_the_same_with_less_detail()
+    {
+        var host = SimHost.Demo();
+        Assert.Equal(0, Told.By(host, "attach 09:00.0 web1").ExitCode);
+        Assert.Equal(0, Told.By(host, "hide 07:00.0").ExitCode);
+        var owners = HostReader.Read(host, new Journal(host), Detail.Owner);
+        Assert.Equal("web1", owners.FindGuest(owners.FindAttachment(PciAddress.Parse("0000:09:00.0"))!.Guest)!.Name.ToString());
+        Assert.True(owners.IsHeld(owners.Find(PciAddress.Parse("0000:07:00.0"))!));
+        Compare(host);
+    }
+
+    /// <summary>All that tells how a change came out.</summary>
+    static void CompareOwners(HostSnapshot all, HostSnapshot owners)
+    {
+        Assert.Equal(all.Functions.Keys, owners.Functions.Keys);
+        Assert.Equal(all.Guests.Select(guest => guest.ToString()), owners.Guests.Select(guest => guest.ToString()));
+        Assert.Equal(all.Claims.Select(claim => claim.ToString()), owners.Claims.Select(claim => claim.ToString()));
+        foreach (var (address, function) in all.Functions)
+        {
+            var owned = owners.Find(address)!;
+            Assert.Equal((function.Driver, string.Join(',', function.KernelNames)), (owned.Driver, string.Join(',', owned.KernelNames)));
+            Assert.Equal((all.FindAttachment(address), all.IsHeld(function)), (owners.FindAttachment(address), owners.IsHeld(owned)));
+            Assert.Equal(all.Devices.Find(address)?.ToString(), owners.Devices.Find(address)?.ToString());
+        }
+    }
+
     static void Compare(HostSystem host)
     {
         var all = HostReader.Read(host, new Journal(host));
         var less = HostReader.Read(host, new Journal(host), Detail.State);
+        CompareOwners(all, HostReader.Read(host, new Journal(host), Detail.Owner));
         Assert.Equal(all.Functions.Keys, less.Functions.Keys);
         foreach (var (address, function) in all.Functions)
         {
