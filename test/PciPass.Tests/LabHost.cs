@@ -68,7 +68,7 @@ public abstract class LabHost(Machine description, string name, params string[] 
     public string Picture() => Run($$"""
         for f in /sys/bus/pci/devices/*; do
             d=$(readlink $f/driver); read -r o <$f/driver_override
-            echo "${f##*/} driver=${d##*/} override=$o"
+            echo "${f##*/} driver=${d##*/} override=$o" $(ls $f/net $f/nvme 2>/dev/null)
         done
         sed 's/^/slot /' /sys/bus/pci/drivers/pciback/slots 2>/dev/null | sort
         if [ -e /proc/xen/capabilities ]; then
