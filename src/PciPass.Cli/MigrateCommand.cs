@@ -5,8 +5,8 @@ using PciPass.Host;
 namespace PciPass.Cli;
 
 /// <summary>
-/// <c>pcipass migrate GUEST HOST</c>: takes the functions out, has the guest written, copied and started on another host, where it gets like
-/// functions, and ends it here. It stands still meanwhile. Up to its start there everything leads back.
+/// <c>pcipass migrate GUEST HOST</c>: takes the functions out and has the guest moved to another host, where it gets like functions. One of libvirt's
+/// moves while it works; one of Xen's is written, copied and started there, and stands still meanwhile. Up to its start there everything leads back.
 /// </summary>
 static class MigrateCommand
 {
@@ -17,7 +17,7 @@ static class MigrateCommand
         var accept = Options.Accept();
         var dryRun = Options.DryRun();
         var json = Options.Json();
-        var command = new Command("migrate", "Move a running guest to another host: its functions are taken out here, and it gets like ones there. It stands still meanwhile. When anything fails, it gets its own back and goes on here.") { guest, to, accept, dryRun, json };
+        var command = new Command("migrate", "Move a running guest to another host: its functions are taken out here, and it gets like ones there. libvirt's guests of QEMU work meanwhile, Xen's stand still. When anything fails, it gets its own back and goes on here.") { guest, to, accept, dryRun, json };
         command.SetAction(parsed => Run(session, new Request(Verb.Migrate, [], Session.Guest(parsed.GetValue(guest)!), ChangeCommand.Codes(parsed.GetValue(accept))), Host(parsed.GetValue(to)!), parsed.GetValue(dryRun), parsed.GetValue(json)));
         return command;
     }
@@ -41,22 +41,33 @@ static class MigrateCommand
     /// <summary>What speaks against it here is told without troubling the other host.</summary>
     public static Request Ask(Session session, HostSnapshot snapshot, Request request) =>
         request.Destination is not Destination to || new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused ? request
-            : request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, SavedGuest.Of(snapshot, snapshot.FindGuest(request.Guest!.Value)!) with { Accepted = request.Accepted }) };
+            : request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, SavedGuest.Of(snapshot, snapshot.FindGuest(request.Guest!.Value)!) with { Accepted = request.Accepted }, snapshot.FindGuest(request.Guest!.Value)!.Start.Toolstack) };
+
+    /// <summary>The step that moves a guest: behind it, it is there.</summary>
+    public static Step? Leap(Operation operation) => operation.Steps.FirstOrDefault(step => step is HandOver or Transfer);
+
+    /// <summary>Where an operation moves which guest; null where it moves none.</summary>
+    public static (RemoteHost To, GuestName Guest)? Where(Operation operation) => Leap(operation) switch
+    {
+        HandOver hand => (hand.Host, hand.Guest),
+        Transfer move => (move.Host, move.Guest),
+        _ => null,
+    };
 
     /// <summary>Where a guest is after its move has ended, however it did: what recovery tells too.</summary>
     public static void WriteWhere(Session session, Operation operation)
     {
-        if (operation.Steps.OfType<HandOver>().FirstOrDefault() is not HandOver hand || operation.Ending != Ending.Done)
+        if (Where(operation) is not (RemoteHost to, GuestName guest) || operation.Ending != Ending.Done)
             return;
-        if (session.Host.Files.Exists($"{hand.Path}.pcipass"))
+        if (operation.Steps.OfType<HandOver>().FirstOrDefault() is HandOver hand && session.Host.Files.Exists($"{hand.Path}.pcipass"))
         {
             session.Terminal.Output.WriteLine($"done: guest {hand.Guest} ended with the host, and is saved in {hand.Path}     (operation {operation.Number})");
             session.Terminal.Output.WriteLine($"pcipass restore {hand.Path}     starts it again, here; {hand.Host} will not");
             return;
         }
-        session.Terminal.Output.WriteLine($"done: guest {hand.Guest} runs on {hand.Host}     (operation {operation.Number})");
-        var taken = session.Read().Taken.Where(taken => taken.Guest is GuestReference owner && owner.Name == hand.Guest && operation.Request.Functions.Contains(taken.Address)).Select(taken => taken.Address).ToArray();
+        session.Terminal.Output.WriteLine($"done: guest {guest} runs on {to}     (operation {operation.Number})");
+        var taken = session.Read().Taken.Where(taken => taken.Guest is GuestReference owner && owner.Name == guest && operation.Request.Functions.Contains(taken.Address)).Select(taken => taken.Address).ToArray();
         if (taken.Length > 0)
-            session.Terminal.Output.WriteLine($"pcipass detach {string.Join(' ', taken)} {hand.Guest}     gives the host back here what it had for it");
+            session.Terminal.Output.WriteLine($"pcipass detach {string.Join(' ', taken)} {guest}     gives the host back here what it had for it");
     }
 }

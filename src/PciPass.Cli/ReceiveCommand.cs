@@ -16,12 +16,15 @@ static class ReceiveCommand
     {
         var command = new Command("receive", "The other end of \"pcipass migrate\", which runs it here over ssh. Not meant for people; \"pcipass history\" tells what it did.");
         Argument<string> version = new("VERSION"), path = new("IMAGE"), record = new("RECORD");
-        var length = new Argument<string>("LENGTH");
-        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed))));
+        Argument<string> length = new("LENGTH"), toolstack = new("TOOLSTACK"), guest = new("GUEST");
+        toolstack.AcceptOnlyFromAmong("xen", "libvirt");
+        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record, toolstack], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed), parsed.GetValue(toolstack) == "xen" ? Toolstack.Xen : Toolstack.Libvirt)));
         command.Subcommands.Add(Sub("copy", "Take its image from the input.", [path, record, length], parsed => Copy(session, Path(parsed), Record(parsed), parsed.GetValue(length)!)));
         command.Subcommands.Add(Sub("start", "Start it, and give it its functions.", [path], parsed => Start(session, Path(parsed))));
         command.Subcommands.Add(Sub("state", "Tell what there is of it.", [path], parsed => State(session, Path(parsed))));
         command.Subcommands.Add(Sub("drop", "Remove its image, unless it was started.", [path], parsed => Drop(session, Path(parsed))));
+        command.Subcommands.Add(Sub("runs", "Tell whether a guest that libvirt moves runs here.", [guest], parsed => Runs(session, GuestName.Parse(MovedGuest.ReadWord(parsed.GetValue(guest)!)))));
+        command.Subcommands.Add(Sub("equip", "Give a guest that libvirt has moved here its functions.", [record], parsed => Equip(session, Record(parsed))));
         return command;
 
         string Path(ParseResult parsed) => MovedGuest.ReadPath(parsed.GetValue(path)!);
@@ -50,14 +53,19 @@ static class ReceiveCommand
         }
     }
 
-    static int Ask(Session session, string version, string path, SavedGuest record)
+    static int Ask(Session session, string version, string path, SavedGuest record, Toolstack toolstack)
     {
         if (version != CommandLine.Version)
         {
             Answer(session, $"refused\tother-version\tguest {record.Guest} cannot be taken\tpcipass here is {CommandLine.Version}, and there {version}\tinstall the same pcipass on both hosts");
             return ExitCode.Refused;
         }
-        var image = new GuestImage(path) { HasFolder = true, Record = record };
+        var image = new GuestImage(path) { HasFolder = true, Record = record, Toolstack = toolstack };
+        if (toolstack == Toolstack.Libvirt && GuestMover.RunsHere(session.Host, record.Guest) is null)
+        {
+            Answer(session, $"refused\tno-libvirt\tguest {record.Guest} cannot be taken\tno libvirt listens here\tstart libvirtd, or virtqemud");
+            return ExitCode.Refused;
+        }
         var (start, _, _) = RestoreCommand.Ask(session.Read(), Wish, image);
         foreach (var finding in start.Refusals)
             Answer(session, string.Join('\t', ((string[])["refused", finding.Code, finding.What, finding.Why, finding.Remedy]).Select(text => text.Replace('\t', ' ').Replace('\n', ' '))));
@@ -120,6 +128,23 @@ static class ReceiveCommand
         if (code == ExitCode.Done)
             Remove(session, path);
         return code;
+    }
+
+    /// <summary>Whether libvirt runs it, and no longer waits for its last pages.</summary>
+    static int Runs(Session session, GuestName guest)
+    {
+        Answer(session, GuestMover.RunsHere(session.Host, guest) ?? throw new HostFailure("no libvirt listens here") ? GuestMover.Yes : GuestMover.No);
+        return ExitCode.Done;
+    }
+
+    static int Equip(Session session, SavedGuest record)
+    {
+        using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
+        RecoverCommand.RecoverInterrupted(session);
+        var image = new GuestImage(MovedGuest.PathOf(record.Guest, session.Host.Clock.GetUtcNow())) { HasFolder = true, Record = record, Toolstack = Toolstack.Libvirt };
+        return session.Read().FindGuest(new GuestReference(Toolstack.Libvirt, record.Guest))?.Uuid == record.Uuid
+            ? RestoreCommand.Start(session, Wish, image, dryRun: false, json: false, isMove: true)
+            : throw new HostFailure($"guest {record.Guest} does not run here");
     }
 
     /// <summary>Asked under the lock: whoever is about to start it has either not begun, and will find what this answer leads to, or has come to an end.</summary>

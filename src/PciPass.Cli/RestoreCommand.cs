@@ -61,7 +61,7 @@ static class RestoreCommand
     {
         wish = wish with { Accepted = wish.Accepted.Union(image.Record?.Accepted ?? []) };
         var request = wish with { Image = image, Guest = image.Record is null ? null : new GuestReference(null, image.Record.Guest) };
-        var chosen = image is { Fault: null, Record: SavedGuest saved } ? HomecomingChoice.Choose(snapshot, saved, wish.Homecoming, wish.Accepted) : [];
+        var chosen = image is { Fault: null, Record: SavedGuest saved } ? HomecomingChoice.Choose(snapshot, saved, wish.Homecoming, wish.Accepted, image.Toolstack) : [];
         var attach = request with { Verb = Verb.Attach, Functions = [.. chosen.Select(each => each.Now).OfType<PciAddress>()] };
         var start = Planner.Plan(snapshot, request);
         // Whether it can have them is asked before it is started, of the guest that it will be.
@@ -82,8 +82,14 @@ static class RestoreCommand
     /// <param name="isMove">Whether the caller removes the image when all is done.</param>
     public static int Start(Session session, Request wish, string path, bool dryRun, bool json, bool isMove = false)
     {
-        var snapshot = session.Read();
         var image = GuestImageReader.Read(session.Host.Files, path);
+        return Start(session, wish, image, dryRun, json, isMove);
+    }
+
+    /// <summary>The same of an image that was read; of a guest that runs, only its record counts.</summary>
+    public static int Start(Session session, Request wish, GuestImage image, bool dryRun, bool json, bool isMove)
+    {
+        var snapshot = session.Read();
         var (start, attach, chosen) = Ask(snapshot, wish, image);
         var request = start.Request;
 

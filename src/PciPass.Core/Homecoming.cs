@@ -9,7 +9,7 @@ public enum Homecoming
     /// <summary>The very ones that it had, by identity, wherever they are now.</summary>
     Same,
 
-    /// <summary>For each that is not there, or cannot be had, a like one: same vendor, device, board and class, and no interrupt pin.</summary>
+    /// <summary>For each that is not there, or cannot be had, a like one: same vendor, device, board and class, and for a guest of Xen no interrupt pin.</summary>
     Equivalent,
 
     /// <summary>None.</summary>
@@ -19,8 +19,13 @@ public enum Homecoming
 /// <summary>Chooses the functions for a restored guest.</summary>
 public static class HomecomingChoice
 {
+    /// <param name="host">The host.</param>
+    /// <param name="saved">What the guest had.</param>
+    /// <param name="policy">Which it gets.</param>
+    /// <param name="accepted">The risks that are accepted by name.</param>
+    /// <param name="toolstack">What runs the guest: one of QEMU lives with an interrupt pin.</param>
     /// <returns>For each function of the record the one that takes its place, in the record's order; null where there is none.</returns>
-    public static ImmutableArray<(SavedFunction Was, PciAddress? Now)> Choose(HostSnapshot host, SavedGuest saved, Homecoming policy, ImmutableSortedSet<string> accepted)
+    public static ImmutableArray<(SavedFunction Was, PciAddress? Now)> Choose(HostSnapshot host, SavedGuest saved, Homecoming policy, ImmutableSortedSet<string> accepted, Toolstack toolstack = Toolstack.Xen)
     {
         if (policy == Homecoming.None)
             return [];
@@ -29,13 +34,15 @@ public static class HomecomingChoice
         var own = saved.Functions.ToDictionary(was => was, was => host.Functions.Values.Where(function => was.Identity.DifferenceTo(function.Identity) is null)
             .OrderByDescending(function => function.Address == was.Address).Select(function => (PciAddress?)function.Address).FirstOrDefault());
         HashSet<PciAddress> used = [.. own.Values.OfType<PciAddress>()];
+        // Asked a second time, what the guest has got by then counts as what it gets.
+        var start = host.FindGuest(new GuestReference(null, saved.Guest)) is Guest guest && guest.Uuid == saved.Uuid ? guest.Start : (GuestStart?)null;
         foreach (var was in saved.Functions)
         {
             var now = own[was];
-            if (policy == Homecoming.Equivalent && (now is not PciAddress at || !CanBeHad(host, at, accepted)))
+            if (policy == Homecoming.Equivalent && (now is not PciAddress at || !CanBeHad(at)))
             {
-                var like = host.Functions.Values.Where(function => !used.Contains(function.Address) && function.Ids == was.Identity.Ids && function.InterruptPin == 0
-                    && CanBeHad(host, function.Address, accepted)).Select(function => (PciAddress?)function.Address).FirstOrDefault();
+                var like = host.Functions.Values.Where(function => !used.Contains(function.Address) && function.Ids == was.Identity.Ids && (function.InterruptPin == 0 || toolstack != Toolstack.Xen)
+                    && CanBeHad(function.Address)).OrderByDescending(function => IsHad(function.Address)).Select(function => (PciAddress?)function.Address).FirstOrDefault();
                 now = like ?? now;
                 if (now is PciAddress taken)
                     used.Add(taken);
@@ -43,8 +50,10 @@ public static class HomecomingChoice
             chosen.Add((was, now));
         }
         return chosen.ToImmutable();
-    }
 
-    static bool CanBeHad(HostSnapshot host, PciAddress address, ImmutableSortedSet<string> accepted) =>
-        host.FindAttachment(address) is null && !new Plan(new Request(Verb.Hide, [address], null, accepted), [], Catalogue.Check(host, new Request(Verb.Hide, [address], null, accepted))).IsRefused;
+        bool IsHad(PciAddress address) => start is GuestStart running && host.FindAttachment(address)?.Guest == running;
+
+        bool CanBeHad(PciAddress address) => IsHad(address)
+            || (host.FindAttachment(address) is null && !new Plan(new Request(Verb.Hide, [address], null, accepted), [], Catalogue.Check(host, new Request(Verb.Hide, [address], null, accepted))).IsRefused);
+    }
 }

@@ -69,6 +69,11 @@ public static class Planner
                 break;
             case Verb.Migrate:
                 TakeOut(host, request, steps);
+                if (host.FindGuest(request.Guest!.Value)!.Start.Toolstack == Toolstack.Libvirt)
+                {
+                    Transfer(host, request, steps);
+                    break;
+                }
                 Save(host, request, steps);
                 Move(host, request, steps);
                 break;
@@ -118,10 +123,18 @@ public static class Planner
         steps.Add(new Shelve(request.Image!.Path, guest.Name, guest.Start, Shelved: true));
     }
 
-    static EditFile Record(HostSnapshot host, Request request, Guest guest)
+    static EditFile Record(HostSnapshot host, Request request, Guest guest) => new(request.Image!.RecordPath, null, TextOf(host, request, guest));
+
+    static FileContent TextOf(HostSnapshot host, Request request, Guest guest) =>
+        new((SavedGuest.Of(host, guest) with { Accepted = request.Verb == Verb.Migrate ? request.Accepted : [] }).ToText());
+
+    /// <summary>libvirt moves the guest while it runs; there it gets like functions.</summary>
+    static void Transfer(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
     {
-        var record = SavedGuest.Of(host, guest) with { Accepted = request.Verb == Verb.Migrate ? request.Accepted : [] };
-        return new EditFile(request.Image!.RecordPath, null, new FileContent(record.ToText()));
+        var (guest, to) = (host.FindGuest(request.Guest!.Value)!, request.Destination!.Host);
+        steps.Add(new Transfer(guest.Name, guest.Start, to, Moved: true));
+        if (!request.Functions.IsEmpty)
+            steps.Add(new Equip(guest.Name, to, TextOf(host, request, guest)));
     }
 
     /// <summary>The guest stays here, paused, until the other host has started it: up to then everything can be taken back.</summary>

@@ -54,9 +54,15 @@ public abstract record Step
             case ["end", var guest] when TryGuest(guest, out var name, out var domId):
                 return new EndGuest(name, domId);
             case ["shelve", ['/', ..] image, "-", "->", var guest]:
-                return Shelve.Read(image, guest, shelved: true);
+                return Shelved(image, guest, shelved: true);
             case ["shelve", ['/', ..] image, var guest, "->", "-"]:
-                return Shelve.Read(image, guest, shelved: false);
+                return Shelved(image, guest, shelved: false);
+            case ["transfer", var guest, "-", "->", var to]:
+                return Transferred(guest, to, moved: true);
+            case ["transfer", var guest, var to, "->", "-"]:
+                return Transferred(guest, to, moved: false);
+            case ["equip", var guest, var to, var record] when GuestName.TryParse(guest, out var name) && Content(record) is FileContent what:
+                return new Equip(name, RemoteHost.Parse(to), what);
             case ["start", var guest, ['/', ..] image] when GuestReference.TryParse(guest, out var reference) && reference.Toolstack is null or Toolstack.Libvirt:
                 return new StartGuest(reference.Name, image, reference.Toolstack ?? Toolstack.Xen);
             case ["send", ['/', ..] image, var was, "->", var will] when (was == "-") != (will == "-"):
@@ -94,6 +100,10 @@ public abstract record Step
             : contents?.GetValueOrDefault(word) ?? throw new FormatException($"the content {word} of a file is not there");
 
         NetworkSettings? Settings(string word) => Content(word) is FileContent content ? NetworkSettings.Parse(content.Text) : null;
+
+        static Shelve Shelved(string image, string word, bool shelved) => Shelve.ReadWord(word) is var (guest, start) ? new Shelve(image, guest, start, shelved) : throw new FormatException(word);
+
+        static Transfer Transferred(string word, string to, bool moved) => Shelve.ReadWord(word) is var (guest, start) ? new Transfer(guest, start, RemoteHost.Parse(to), moved) : throw new FormatException(word);
 
         static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word.Replace(Blank, " ", StringComparison.Ordinal));
 

@@ -244,10 +244,10 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             try
             {
-                if (step is HandOver && IsPastReturn(open.Record))
+                if (step is HandOver or Transfer && IsPastReturn(open.Record))
                 {
-                    foreach (var drop in open.Record.Steps.OfType<DropImage>())
-                        runner.Act(drop);
+                    foreach (var last in open.Record.Steps.Where(step => step is DropImage or Equip))
+                        runner.Act(last);
                     return Close(open, former: true);
                 }
                 if (step is HandOver or SendGuest)

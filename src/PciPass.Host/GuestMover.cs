@@ -14,11 +14,18 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
     /// <summary>What the answers of the other pcipass begin with; a login script may say other things before.</summary>
     public const string Answer = "pcipass-receive: ";
 
+    /// <summary>The answers about a guest that may have come.</summary>
+    public const string Yes = "yes", No = "no";
+
+    readonly HashSet<Equip> equipped = [];
+
     /// <summary>ssh(1): an error of its own, such as a host that does not answer.</summary>
     const int SshFailed = 255, NotFound = 127, Usage = 2;
 
     /// <summary>The other host may be waiting for an operation of its own.</summary>
     static readonly TimeSpan AskDeadline = TimeSpan.FromMinutes(5);
+
+    static readonly TimeSpan LibvirtDeadline = TimeSpan.FromSeconds(60);
 
     /// <summary>A large guest over a slow line; ssh itself notices when the other host is gone.</summary>
     static readonly TimeSpan CopyDeadline = TimeSpan.FromHours(24);
@@ -31,12 +38,13 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
     /// <param name="version">This program's version: the other's must be the same.</param>
     /// <param name="path">Where the image would lie.</param>
     /// <param name="record">What the guest has here.</param>
-    public Destination Ask(RemoteHost to, string version, string path, SavedGuest record)
+    /// <param name="toolstack">What runs it.</param>
+    public Destination Ask(RemoteHost to, string version, string path, SavedGuest record, Toolstack toolstack)
     {
         ProgramResult result;
         try
         {
-            result = Run(to, AskDeadline, null, "ask", MovedGuest.Word(version), MovedGuest.Word(path), MovedGuest.Word(record.ToText()));
+            result = Run(to, AskDeadline, null, "ask", MovedGuest.Word(version), MovedGuest.Word(path), MovedGuest.Word(record.ToText()), GuestReference.PrefixOf(toolstack));
         }
         catch (HostFailure failure)
         {
@@ -84,6 +92,26 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
         _ => new Observation(step.Handed ? Position.From : Position.HalfWay, $"a copy on {step.Host}, not started"),
     };
 
+    /// <summary>Whether the other host has been told, and has answered: what it gives is to be seen there alone. One that has died since is told again.</summary>
+    public Observation Observe(Equip step) => equipped.Contains(step) ? new Observation(Position.To, "been told") : new Observation(Position.From, "not been told yet");
+
+    /// <summary>Whether a guest of libvirt's runs on the other host.</summary>
+    public bool Runs(RemoteHost to, GuestName guest)
+    {
+        if (to == givenUp)
+            return false;
+        var result = Run(to, AskDeadline, null, "runs", MovedGuest.Word($"{guest}"));
+        return result.ExitCode == 0 && Answers(result) is [(Yes or No) and var word] ? word == Yes
+            : throw new HostFailure($"{to} does not say whether {guest} runs there: pcipass ended there with {result.ExitCode}: {Said(result)}");
+    }
+
+    /// <summary>Whether libvirt runs a guest here, and no longer waits for its last pages; null where no libvirt listens.</summary>
+    public static bool? RunsHere(HostSystem host, GuestName guest)
+    {
+        using var libvirt = Libvirt.Connect(host, LibvirtDeadline);
+        return libvirt is null ? null : libvirt.Find($"{guest}") is { Id: >= 0 } domain && !LibvirtMove.IsOnItsWay(libvirt.StateOf(domain));
+    }
+
     static string Unclear(RemoteHost to) => $"been about to start on {to} when that host was restarted: whether it ran there, and wrote to its disks, is not known";
 
     public void Act(SendGuest step)
@@ -107,11 +135,24 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
             return;
         }
         var result = Run(step.Host, StartDeadline, null, "start", MovedGuest.Word(step.Path));
-        foreach (var line in Lines(result.Output).Concat(Lines(result.Errors)).Where(line => !line.StartsWith(Answer, StringComparison.Ordinal)))
-            note?.Invoke($"{step.Host}: {line}");
+        PassOn(step.Host, result);
         // It may have been started, and one of its functions not have gone in: that is for there to be mended, and the guest runs.
         if (result.ExitCode != 0 && StateAt(step.Host, step.Path) != CopyState.Started)
             Expect(step.Host, result);
+    }
+
+    public void Act(Equip step)
+    {
+        if (step.Host != givenUp)
+            PassOn(step.Host, Run(step.Host, StartDeadline, null, "equip", MovedGuest.Word(step.Record.Text)));
+        equipped.Add(step);
+    }
+
+    /// <summary>What the other pcipass says to people.</summary>
+    void PassOn(RemoteHost to, ProgramResult result)
+    {
+        foreach (var line in Lines(result.Output).Concat(Lines(result.Errors)).Where(line => !line.StartsWith(Answer, StringComparison.Ordinal)))
+            note?.Invoke($"{to}: {line}");
     }
 
     void Drop(RemoteHost to, string path)

@@ -6,11 +6,18 @@ namespace PciPass.Host;
 /// <summary>What pcipass asks libvirt's driver for QEMU or, in dom0, for Xen, and tells it (the calls of libvirt-domain.h, by their numbers in remote_protocol.x).</summary>
 sealed class Libvirt(LibvirtClient client) : IDisposable
 {
-    const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, Restore = 54, Save = 55, GetState = 212, Resume = 28, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
+    const int GetXml = 14, LookUpByName = 23, AttachDevice = 160, DetachDevice = 161, ListAll = 273, Restore = 54, Save = 55, GetState = 212, Resume = 28, GetJob = 163, Migrate = 305, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
     const int RemovedEvent = 15, RemovalFailedEvent = 22;
-    const int Running = 1, Persistent = 4;
+    const int ThatRun = 1, Persistent = 4;
+
+    /// <summary>virDomainState: it runs.</summary>
+    public const int Running = 1;
     const int AsDefined = 2;
     const int Live = 1, Config = 2;
+
+    /// <summary>virDomainMigrateFlags, and virDomainJobType.</summary>
+    const int LiveMove = 1, PeerToPeer = 2, Tunnelled = 4, AutoConverge = 1 << 13;
+    const int NoJob = 0, Completed = 3, Failed = 4, Cancelled = 5;
     const int NoConnection = 5, NoDomain = 42, DeviceMissing = 99;
     const int UuidBytes = 16, MostDomains = 16384;
 
@@ -52,7 +59,7 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
     }
 
     /// <summary>The guests that run.</summary>
-    public ImmutableArray<LibvirtDomain> RunningDomains() => List(Running);
+    public ImmutableArray<LibvirtDomain> RunningDomains() => List(ThatRun);
 
     /// <summary>The guests that are defined, whether they run or not.</summary>
     public ImmutableArray<LibvirtDomain> DefinedDomains() => List(Persistent);
@@ -131,6 +138,16 @@ sealed class Libvirt(LibvirtClient client) : IDisposable
 
     /// <summary>Starts a guest from such a file.</summary>
     public void StartFrom(string path, TimeSpan limit) => client.Do($"start a guest from {path}", Restore, new XdrWriter().Text(path), limit);
+
+    /// <summary>
+    /// Has a running guest moved to another host while it works, by the libvirt here to the one at that URI, all through their own connection
+    /// (virDomainMigrateToURI3). Refused or cut off, it goes on here.
+    /// </summary>
+    public void MoveTo(LibvirtDomain domain, string uri, TimeSpan limit) =>
+        client.Do($"move guest {domain.Name} to {uri}", Migrate, Named(domain).OptionalText(uri).Number(0).Number(0).Number(LiveMove | PeerToPeer | Tunnelled | AutoConverge), limit);
+
+    /// <summary>Whether it has something under way with a guest, such as a move (virDomainGetJobInfo).</summary>
+    public bool IsAtWork(LibvirtDomain domain) => client.Ask($"say what is done with guest {domain.Name}", GetJob, Named(domain), static answer => answer.Number()) is not (NoJob or Completed or Failed or Cancelled);
 
     /// <summary>Lets a paused guest go on.</summary>
     public void LetGoOn(LibvirtDomain domain) => client.Do($"let guest {domain.Name} go on", Resume, Named(domain));

@@ -29,6 +29,8 @@ static class LibvirtSave
     /// <summary>What libvirt still does for a step whose process has died; null for nothing.</summary>
     public static string? WorkOn(HostSystem host, Step step)
     {
+        if (step is Transfer move)
+            return LibvirtMove.WorkOn(host, move);
         if (step is not (Shelve or StartGuest { Toolstack: Toolstack.Libvirt }))
             return null;
         using var libvirt = LibvirtPlug.Connect(host);
@@ -47,7 +49,7 @@ static class LibvirtSave
                 : new Observation(step.Shelved ? Position.Elsewhere : isThere ? Position.HalfWay : Position.To, $"{(isThere ? "half an image" : "no image")}, and the guest has ended");
         }
         using var libvirt = LibvirtPlug.Connect(host);
-        return (isThere, libvirt.StateOf(DomainOf(host, libvirt, step)).State) switch
+        return (isThere, libvirt.StateOf(DomainOf(host, libvirt, step.Guest, step.Start)).State) switch
         {
             (false, Running) => new Observation(step.Shelved ? Position.From : Position.To, "no image"),
             (true, var state) => new Observation(Position.HalfWay, $"an image, and the guest {(state == Running ? "runs" : "does not run")}"),
@@ -63,7 +65,7 @@ static class LibvirtSave
             return;
         }
         using (var libvirt = LibvirtPlug.Connect(host))
-            libvirt.SaveTo(DomainOf(host, libvirt, step), step.Path, ImageDeadline);
+            libvirt.SaveTo(DomainOf(host, libvirt, step.Guest, step.Start), step.Path, ImageDeadline);
         // libvirt flushes what is in it, and not that it is whole.
         host.Files.Append(step.Path, [], flush: true);
     }
@@ -81,7 +83,7 @@ static class LibvirtSave
         else
         {
             using var libvirt = LibvirtPlug.Connect(host);
-            var domain = DomainOf(host, libvirt, step);
+            var domain = DomainOf(host, libvirt, step.Guest, step.Start);
             if (libvirt.StateOf(domain) is (Paused, _))
                 libvirt.LetGoOn(domain);
         }
@@ -104,7 +106,7 @@ static class LibvirtSave
     }
 
     /// <summary>This start of the guest, and no other of its name.</summary>
-    static LibvirtDomain DomainOf(HostSystem host, Libvirt libvirt, Shelve step) =>
-        libvirt.Find($"{step.Guest}") is { Id: >= 0 } domain && LibvirtReader.ProcessOf(host.Files, domain.Name) == step.Start.Number ? domain
-            : throw new HostFailure($"libvirt knows of no guest {step.Guest} that is {step.Start.Words}");
+    public static LibvirtDomain DomainOf(HostSystem host, Libvirt libvirt, GuestName guest, GuestStart start) =>
+        libvirt.Find($"{guest}") is { Id: >= 0 } domain && LibvirtReader.ProcessOf(host.Files, domain.Name) == start.Number ? domain
+            : throw new HostFailure($"libvirt knows of no guest {guest} that is {start.Words}");
 }

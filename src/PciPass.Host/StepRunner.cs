@@ -49,6 +49,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     readonly FileEditor files = new(host.Files);
     readonly NetworkRunner network = new(host);
     readonly GuestMover mover = new(host, note, givenUp);
+    readonly LibvirtMove libvirtMove = new(host, new GuestMover(host, givenUp: givenUp));
     bool? hasQuarantine;
 
     /// <summary>How often it is looked at what tells nobody of its changes.</summary>
@@ -83,6 +84,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         StartGuest start => ObserveStart(start),
         SendGuest send => mover.Observe(send),
         HandOver hand => mover.Observe(hand),
+        Transfer move => libvirtMove.Observe(move),
+        Equip equip => mover.Observe(equip),
         DropImage drop => PathsOf(drop).Any(host.Files.Exists)
             ? new Observation(Position.From, "an image")
             : new Observation(Position.To, "no image"),
@@ -166,6 +169,12 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 break;
             case HandOver hand:
                 mover.Act(hand);
+                break;
+            case Transfer move:
+                libvirtMove.Act(move);
+                break;
+            case Equip equip:
+                mover.Act(equip);
                 break;
             case DropImage drop:
                 // The record first: without it, an image is none.

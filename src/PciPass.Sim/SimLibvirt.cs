@@ -15,10 +15,12 @@ public sealed class SimLibvirt
         this.host = host;
         xen = host.IsXen ? new SimLibvirtXen(host) : null;
         images = new SimLibvirtImages(host, LiveXml);
+        moves = new SimLibvirtMoves(host);
     }
 
     readonly SimLibvirtXen? xen;
     readonly SimLibvirtImages images;
+    readonly SimLibvirtMoves moves;
 
     /// <summary>Why it cannot write guests into images; null where it can.</summary>
     public string? SaveRefusal
@@ -104,6 +106,13 @@ public sealed class SimLibvirt
     /// <summary>Writes a running guest into a file, and ends it.</summary>
     internal Refusal? Save(string name, string path) =>
         Find(name) is SimQemu qemu ? images.Save(qemu, path) : new Refusal(InvalidOperation, "Requested operation is not valid: domain is not running");
+
+    /// <summary>Moves a running guest to another host.</summary>
+    internal Refusal? Move(string name, string uri) =>
+        Find(name) is SimQemu qemu ? moves.Move(qemu, uri) : new Refusal(InvalidOperation, "Requested operation is not valid: domain is not running");
+
+    /// <summary>What is done with a running guest (virDomainJobType).</summary>
+    internal int JobOf(string name) => Find(name) is SimQemu qemu ? moves.JobOf(qemu) : 0;
 
     /// <summary>Starts a guest from such a file.</summary>
     internal Refusal? Start(string path) => images.Start(path);

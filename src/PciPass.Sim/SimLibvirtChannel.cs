@@ -9,7 +9,7 @@ namespace PciPass.Sim;
 sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumber) : ByteChannel
 {
     const int Program = 0x20008086, KeepAlive = 0x6b656570;
-    const int Open = 1, GetXml = 14, LookUpByName = 23, Resume = 28, Restore = 54, Save = 55, ListAuthentication = 66, AttachDevice = 160, DetachDevice = 161, GetState = 212, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, DeviceRemovalFailed = 367;
+    const int Open = 1, GetXml = 14, LookUpByName = 23, Resume = 28, Restore = 54, Save = 55, ListAuthentication = 66, AttachDevice = 160, DetachDevice = 161, GetJob = 163, GetState = 212, ListAll = 273, RegisterCallback = 316, DeviceRemoved = 333, Migrate = 305, DeviceRemovalFailed = 367;
 
     readonly Queue<byte> outgoing = [];
     readonly List<byte> incoming = [];
@@ -115,6 +115,17 @@ sealed class SimLibvirtChannel(SimHost host, SimLibvirt libvirt, int processNumb
                 break;
             case Save:
                 refusal = libvirt.Save(ReadDomain(ref message), message.Text(4096));
+                break;
+            case Migrate:
+                var moved = ReadDomain(ref message);
+                refusal = message.OptionalText(1024) is string uri ? libvirt.Move(moved, uri) : new SimLibvirt.Refusal(SimLibvirt.InternalError, "no destination");
+                answer.Number(0);
+                break;
+            case GetJob:
+                answer.Number(libvirt.JobOf(ReadDomain(ref message)));
+                // Times and amounts, each of 64 bits.
+                for (var word = 0; word < 22; word++)
+                    answer.Number(0);
                 break;
             case Restore:
                 refusal = libvirt.Start(message.Text(4096));

@@ -17,35 +17,7 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
     const string Bar = "a=$(sed -n 3p /sys/bus/pci/devices/0000:00:00.0/resource); a=${a%% *}; printf '\\002\\000' | dd of=/sys/bus/pci/devices/0000:00:00.0/config bs=1 seek=4 conv=notrunc 2>/dev/null; ";
 
     /// <summary>The machines xen1 and xen2, which know each other by these names.</summary>
-    public sealed class Two : IDisposable
-    {
-        readonly string folder = Directory.CreateTempSubdirectory("pcipass-cable-").FullName;
-
-        public Two()
-        {
-            (First, Second) = (new Host(1, $"{folder}/cable"), new Host(2, $"{folder}/cable"));
-            var keys = ((LabHost[])[First, Second]).Select((host, number) => host.Run($"lab-ssh 192.168.99.{number + 1}").Exits(0).Stdout.Trim()).ToArray();
-            First.Run($"lab-ssh-allow xen2 192.168.99.2 {keys[1]}").Exits(0);
-            Second.Run($"lab-ssh-allow xen1 192.168.99.1 {keys[0]}").Exits(0);
-            First.Run("ssh -o BatchMode=yes -- xen2 hostname").Exits(0);
-        }
-
-        public LabHost First { get; }
-        public LabHost Second { get; }
-
-        public void Dispose()
-        {
-            First.Dispose();
-            Second.Dispose();
-            Directory.Delete(folder, recursive: true);
-        }
-
-        sealed class Host(int number, string cable) : LabHost(Machine.Rich with
-        {
-            HasSsh = true,
-            Topology = Machine.Rich.Topology.RootPort("cable", "2.6").CableTo("cable", "0", $"52:54:00:ff:00:0{number}", cable, listens: number == 1),
-        }, $"test-xen{number}");
-    }
+    public sealed class Two() : TwoHosts(Machine.Rich, "2.6", "xen");
 
     /// <summary>A memory of 128 MB is written, encrypted twice and read again, all of it in emulation, on two machines.</summary>
     static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);

@@ -146,6 +146,21 @@ public abstract class LibvirtContract
         Start("contract1");
     }
 
+    [Fact]
+    public void What_cannot_be_moved_goes_on_and_nothing_stays_under_way()
+    {
+        const string Nowhere = "qemu+ssh://nobody.invalid/system?no_tty=1";
+        var guest = Guest("contract1");
+        Connection.LetGoOn(guest);
+        Assert.False(Connection.IsAtWork(guest));
+        Assert.Matches("ssh", Assert.Throws<LibvirtRefusal>(() => Connection.MoveTo(guest, Nowhere, TimeSpan.FromMinutes(5))).Words);
+        Assert.Equal((false, 1), (Connection.IsAtWork(guest), Connection.StateOf(guest).State));
+        End("contract1");
+        Start("contract1");
+        Assert.False(Connection.IsAtWork(Guest("contract1")));
+        Assert.Throws<LibvirtRefusal>(() => Connection.MoveTo(Guest("contract2"), Nowhere, TimeSpan.FromMinutes(5)));
+    }
+
     /// <summary>Ends a guest, and starts it again.</summary>
     protected abstract void End(string guest);
 

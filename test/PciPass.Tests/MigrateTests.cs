@@ -10,91 +10,12 @@ public class MigrateTests
 {
     const string Migrate = "migrate web1 xen2";
 
-    /// <summary>Two hosts: web1 runs on the first, with functions; the second has like ones, and no web1.</summary>
-    sealed class Pair
-    {
-        public SimHost Here { get; }
-        public SimHost There { get; }
-
-        /// <summary>Whether ssh reaches the second from the first.</summary>
-        public bool IsReachable { get; set; } = true;
-
-        /// <summary>After how many of its changes the next command there dies; -1: it does not.</summary>
-        public int DiesAfter { get; set; } = -1;
-
-        /// <summary>Which command there that is about: copy, start, drop.</summary>
-        public string Dying { get; set; } = "start";
-
-        /// <summary>Which commands were run there.</summary>
-        public List<string> Asked { get; } = [];
-
-        /// <summary>What ends the connection right before, or right after, one command there.</summary>
-        public string? CutBefore { get; set; }
-        public string? CutAfter { get; set; }
-
-        public Pair(params string[] first)
-        {
-            Here = Machines.Make("pinless").WithPeer("xen2", Command);
-            There = Machines.Make("pinless");
-            There.DestroyGuest("web1");
-            foreach (var command in first)
-                Assert.Equal(0, Told.By(Here, command).ExitCode);
-        }
-
-        ProgramResult Command(IReadOnlyList<string> words, byte[] input)
-        {
-            Assert.Equal(["pcipass", "receive"], words.Take(2));
-            var verb = words[2];
-            if (verb == CutBefore)
-                IsReachable = false;
-            if (!IsReachable)
-                return new ProgramResult(255, "", "ssh: connect to host xen2 port 22: No route to host\n");
-            Asked.Add(verb);
-            There.StartProcess();
-            There.GiveInput(input);
-            if (DiesAfter >= 0 && verb == Dying)
-                There.CrashAfter(DiesAfter);
-            ProgramResult result;
-            try
-            {
-                var told = Told.Run(There, string.Join(' ', words.Skip(1)));
-                result = new ProgramResult(told.ExitCode, told.Output, told.Errors);
-                There.CrashAfter(-1);
-            }
-            catch (SimCrash)
-            {
-                DiesAfter = -1;
-                result = new ProgramResult(137, "", "Killed\n");
-            }
-            if (verb != CutAfter)
-                return result;
-            IsReachable = false;
-            return new ProgramResult(255, "", "Connection to xen2 closed by remote host.\n");
-        }
-
-        /// <summary>Both hosts, and what of moved images lies on them.</summary>
-        public string ToText()
-        {
-            Here.Clock.Advance(TimeSpan.FromSeconds(5));
-            There.Clock.Advance(TimeSpan.FromSeconds(5));
-            return $"here\n{Here.ToText()}{Images(Here)}there\n{There.ToText()}{Images(There)}";
-        }
-
-        static string Images(SimHost host) => string.Concat(host.Files.List(MovedGuest.Folder).Select(name => $"moved {name[..4]}\n"));
-
-        public int Running => (IsAwake(Here) ? 1 : 0) + (IsAwake(There) ? 1 : 0);
-
-        static bool IsAwake(SimHost host) => host.FindGuest("web1") is { IsPaused: false, IsSuspended: false };
-
-        public void AssertClosed() => Assert.All(new Journal(Here).ReadAll().Concat(new Journal(There).ReadAll()), operation => Assert.NotEqual(Ending.None, operation.Ending));
-    }
-
     static IEnumerable<string> SeenBy(SimHost host) => host.FindGuest("web1")!.Functions.Select(entry => $"{entry.Key} {entry.Value.Address}");
 
     [Fact]
     public void The_plan_ends_the_guest_here_only_behind_its_start_there()
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         var text = pair.ToText();
         var told = Told.By(pair.Here, $"{Migrate} --dry-run");
         Assert.True(told.ExitCode == 0, told.ToString());
@@ -123,7 +44,7 @@ public class MigrateTests
     [Fact]
     public void A_guest_goes_on_there_with_like_functions_where_it_saw_its_own()
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         var seen = SeenBy(pair.Here).ToArray();
         var uuid = pair.Here.FindGuest("web1")!.Uuid;
         var told = Told.By(pair.Here, Migrate);
@@ -144,7 +65,7 @@ public class MigrateTests
     [Fact]
     public void A_guest_comes_back_the_same_way()
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         Assert.Equal(0, Told.By(pair.Here, Migrate).ExitCode);
         // Another pair of the same two, the other way round.
         pair.There.WithPeer("xen1", (words, input) =>
@@ -163,7 +84,7 @@ public class MigrateTests
     [Fact]
     public void A_guest_without_functions_moves_too()
     {
-        var pair = new Pair();
+        var pair = new MovePair();
         Assert.Equal(0, Told.By(pair.Here, Migrate).ExitCode);
         Assert.Empty(SeenBy(pair.There));
     }
@@ -176,7 +97,7 @@ public class MigrateTests
     [InlineData("attach 06:00.0 web1", "can-migrate web1 xen3", "target-refuses", "xen3 does not answer")]
     public void Refuses_before_harm_and_changes_nothing(string before, string command, string code, string why)
     {
-        var pair = new Pair(before.Split("; "));
+        var pair = new MovePair(before.Split("; "));
         var text = pair.ToText();
         var told = Told.By(pair.Here, command);
         Assert.True(told.ExitCode == 1, told.ToString());
@@ -194,7 +115,7 @@ public class MigrateTests
     [InlineData("version", "[other-version]")]
     public void Refuses_before_harm_what_the_other_host_does_not_take(string what, string why)
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         switch (what)
         {
             case "guest":
@@ -218,7 +139,7 @@ public class MigrateTests
             case "version":
                 pair.Here.WithPeer("xen2", (words, _) =>
                 {
-                    var there = Told.By(pair.There, $"receive ask {MovedGuest.Word("0.0.1")} {words[4]} {words[5]}");
+                    var there = Told.By(pair.There, $"receive ask {MovedGuest.Word("0.0.1")} {words[4]} {words[5]} {words[6]}");
                     return new ProgramResult(there.ExitCode, there.Output, there.Errors);
                 });
                 break;
@@ -237,7 +158,7 @@ public class MigrateTests
     [Fact]
     public void Can_migrate_without_a_host_tells_of_this_side_alone()
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         Assert.Contains("guest web1 can be migrated; 0000:06:00.0 would go out before", Told.By(pair.Here, "can-migrate web1").Says(0), StringComparison.Ordinal);
         Assert.Empty(pair.Asked);
         Told.By(pair.Here, "can-migrate web1 xen2").Says(0);
@@ -271,7 +192,7 @@ public class MigrateTests
     [InlineData("xl save -p 1 *")]
     public void When_a_step_fails_here_the_guest_goes_on_here(string program)
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         var text = pair.ToText();
         pair.Here.Faults.FailProgram(program, 1, "libxl: error: libxl_x.c:1:f: it will not\n", times: 1);
         Assert.Equal(3, Told.By(pair.Here, Migrate).ExitCode);
@@ -281,7 +202,7 @@ public class MigrateTests
     [Fact]
     public void When_the_other_host_cannot_start_it_the_guest_goes_on_here()
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         var text = pair.ToText();
         pair.There.Faults.FailProgram("xl restore *", 1, "libxl: error: libxl_x.c:1:f: not enough memory\n", times: 1);
         var told = Told.By(pair.Here, Migrate);
@@ -295,7 +216,7 @@ public class MigrateTests
     [Fact]
     public void When_a_function_does_not_go_in_there_the_guest_runs_there_and_it_is_said()
     {
-        var pair = new Pair("attach 05:00.0 06:00.0 web1");
+        var pair = new MovePair("attach 05:00.0 06:00.0 web1");
         pair.There.Faults.FailProgram("xl pci-attach *", 1, "libxl: error: libxl_x.c:1:f: it will not\n", times: 1);
         var told = Told.By(pair.Here, Migrate);
         Assert.True(told.ExitCode == 0, told.ToString());
@@ -315,7 +236,7 @@ public class MigrateTests
     [InlineData("copy", true)]
     public void When_the_connection_ends_before_the_other_host_was_told_to_start_the_guest_goes_on_here_at_once(string verb, bool after)
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         var here = pair.Here.ToText();
         (pair.CutBefore, pair.CutAfter) = (after ? null : verb, after ? verb : null);
         var told = Told.By(pair.Here, Migrate);
@@ -332,7 +253,7 @@ public class MigrateTests
     [InlineData(true)]
     public void When_the_connection_ends_with_the_start_the_guest_waits_here_until_the_other_host_says_what_it_did(bool after)
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         var text = pair.ToText();
         (pair.CutBefore, pair.CutAfter) = (after ? null : "start", after ? "start" : null);
         var told = Told.By(pair.Here, Migrate);
@@ -355,7 +276,7 @@ public class MigrateTests
     [Fact]
     public void A_host_that_is_gone_for_good_can_be_given_up()
     {
-        var pair = new Pair("attach 06:00.0 web1") { CutBefore = "start" };
+        var pair = new MovePair("attach 06:00.0 web1") { CutBefore = "start" };
         var text = pair.Here.ToText();
         Assert.Contains("pcipass recover --given-up xen2", Told.By(pair.Here, Migrate).Says(4), StringComparison.Ordinal);
         Told.By(pair.Here, "recover").Says(4);
@@ -368,7 +289,7 @@ public class MigrateTests
     [Fact]
     public void A_guest_that_was_started_there_and_has_ended_since_is_not_woken_here()
     {
-        var pair = new Pair("attach 06:00.0 web1") { CutAfter = "start" };
+        var pair = new MovePair("attach 06:00.0 web1") { CutAfter = "start" };
         Assert.Equal(4, Told.By(pair.Here, Migrate).ExitCode);
         pair.There.DestroyGuest("web1");
         pair.There.Reboot();
@@ -383,7 +304,7 @@ public class MigrateTests
     [Fact]
     public void A_start_that_comes_too_late_finds_nothing()
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         string? start = null;
         var pass = pair.Here.Peer("xen2")!;
         pair.Here.WithPeer("xen2", (words, input) =>
@@ -406,7 +327,7 @@ public class MigrateTests
     [InlineData("start")]
     public void What_hangs_on_the_way_and_arrives_after_all_starts_nothing(string verb)
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         var here = pair.Here.ToText();
         var hangs = $"ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -- xen2 pcipass receive {verb} *";
         pair.Here.Faults.Hang(hangs);
@@ -425,7 +346,7 @@ public class MigrateTests
     [Fact]
     public void A_copy_that_was_cut_off_is_none()
     {
-        var pair = new Pair("attach 06:00.0 web1");
+        var pair = new MovePair("attach 06:00.0 web1");
         var text = pair.ToText();
         var pass = pair.Here.Peer("xen2")!;
         pair.Here.WithPeer("xen2", (words, input) => pass(words, words[2] == "copy" ? input[..^1] : input));
@@ -439,7 +360,7 @@ public class MigrateTests
 
     static (string Before, string After, int Changes) Ends(string[] first)
     {
-        var pair = new Pair(first);
+        var pair = new MovePair(first);
         var before = pair.ToText();
         var changes = pair.Here.Changes;
         Assert.Equal(0, Told.By(pair.Here, Migrate).ExitCode);
@@ -456,13 +377,13 @@ public class MigrateTests
         string[] first = command.Length == 0 ? [] : [command];
         var (before, after, changes) = Ends(first);
         int n = 0, gone = 0;
-        for (; Crashed(n) is Pair pair; n++)
+        for (; Crashed(n) is MovePair pair; n++)
         {
             Assert.True(pair.Running <= 1, $"crash after {n}: two of it run");
             var told = Told.By(pair.Here, "recover");
             Assert.True(told.ExitCode == 0, $"crash after {n}: {told}");
             AssertEnd(pair, $"crash after {n}");
-            for (var m = 0; command == "attach 06:00.0 web1" && Crashed(n) is Pair again && Told.Dies(again.Here, "recover", m); m++)
+            for (var m = 0; command == "attach 06:00.0 web1" && Crashed(n) is MovePair again && Told.Dies(again.Here, "recover", m); m++)
             {
                 told = Told.By(again.Here, "recover");
                 Assert.True(told.ExitCode == 0, $"crashes after {n} and {m}: {told}");
@@ -471,13 +392,13 @@ public class MigrateTests
         }
         Assert.True(n >= changes && n > 25 && gone > 5, $"{n} crashes, {gone} of them behind the return");
 
-        Pair? Crashed(int n)
+        MovePair? Crashed(int n)
         {
-            var pair = new Pair(first);
+            var pair = new MovePair(first);
             return Told.Dies(pair.Here, Migrate, n) ? pair : null;
         }
 
-        void AssertEnd(Pair pair, string when)
+        void AssertEnd(MovePair pair, string when)
         {
             var text = pair.ToText();
             if (text == after)
@@ -496,7 +417,7 @@ public class MigrateTests
         var n = 0;
         for (; ; n++)
         {
-            var pair = new Pair(first);
+            var pair = new MovePair(first);
             if (!Told.DiesAtOperation(pair.Here, Migrate, n))
                 break;
             Assert.Equal(0, Told.By(pair.Here, "recover").ExitCode);
@@ -517,7 +438,7 @@ public class MigrateTests
         int n = 0, gone = 0;
         for (; ; n++)
         {
-            var pair = new Pair(first) { DiesAfter = n, Dying = verb };
+            var pair = new MovePair(first) { DiesAfter = n, Dying = verb };
             // What is dropped is what could not be started.
             if (verb == "drop")
                 pair.There.Faults.FailProgram("xl restore *", 1, "libxl: error: libxl_x.c:1:f: it will not\n", times: 1);
@@ -556,7 +477,7 @@ public class MigrateTests
         int saved = 0, gone = 0, lost = 0, waits = 0, n = 0;
         for (; ; n++)
         {
-            var pair = new Pair(first);
+            var pair = new MovePair(first);
             if (!Told.Dies(pair.Here, Migrate, n))
                 break;
             pair.Here.PowerLoss(0);

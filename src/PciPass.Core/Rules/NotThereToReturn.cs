@@ -13,7 +13,7 @@ public sealed class NotThereToReturn : Rule
     {
         if (request is not { Verb: Verb.Restore, Image: { Fault: null, Record: SavedGuest saved } image })
             yield break;
-        foreach (var (was, now) in HomecomingChoice.Choose(host, saved, request.Homecoming, request.Accepted))
+        foreach (var (was, now) in HomecomingChoice.Choose(host, saved, request.Homecoming, request.Accepted, image.Toolstack))
         {
             if (now is not null)
                 continue;

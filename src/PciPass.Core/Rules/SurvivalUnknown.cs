@@ -4,7 +4,7 @@ namespace PciPass.Core.Rules;
 public sealed class SurvivalUnknown : Rule
 {
     public override string Code => "survival-unknown";
-    public override string Meaning => "That a guest of this type goes on after it was saved and restored has been seen for Xen's PV guests and for libvirt's guests of QEMU; of Xen's, one that libvirt runs is not saved by xl behind its back, and those of QEMU are saved, not moved.";
+    public override string Meaning => "That a guest of this type goes on after it was saved and restored or moved has been seen for Xen's PV guests and for libvirt's guests of QEMU; of Xen's, one that libvirt runs is not saved by xl behind its back.";
     public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU (hw/vfio/migration.c) blocks migration, and so saving, while a function is in whose driver has no migration: \"VFIO device doesn't support migration\" (QEMU 7.2), and libvirt 9.0 says the same to virsh save (seen in the lab).";
     public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
     public override Weights Weights => Weights.Refuse;
@@ -12,7 +12,7 @@ public sealed class SurvivalUnknown : Rule
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
         if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest || guest is { Type: Core.GuestType.Pv, RunBy: not Toolstack.Libvirt }
-            || (request.Verb == Verb.Save && guest.Start.Toolstack == Toolstack.Libvirt))
+            || guest.Start.Toolstack == Toolstack.Libvirt)
             yield break;
         var what = $"guest {name} cannot be {(request.Verb == Verb.Save ? "saved" : "migrated")}";
         const string Anew = "shut it down inside, and start it again with its functions";
@@ -20,9 +20,6 @@ public sealed class SurvivalUnknown : Rule
         {
             { Type: Core.GuestType.Pv, RunBy: Toolstack.Libvirt } => Refuse(name, what, "libvirt runs it, and xl would end it behind libvirt's back", Anew),
             { Start.Toolstack: Toolstack.Xen } => Refuse(name, what, $"it is no PV guest (xenstore /libxl/{guest.Start}/type), and of Xen's only those were seen to survive with functions", Anew),
-            { Start.Toolstack: Toolstack.Libvirt } when request.Functions.IsEmpty => Refuse(name, what, "pcipass moves PV guests of Xen; this one of QEMU has no function, so nothing stands in the way of its own toolstack", $"virsh migrate {name.Name}"),
-            { Start.Toolstack: Toolstack.Libvirt } => Refuse(name, what, $"pcipass moves PV guests of Xen; and QEMU refuses it by itself while {Have(request)} in it: a function on vfio-pci has a state that nobody can read and write",
-                $"pcipass save {name.Name} FILE, copy FILE and FILE.pcipass to the other host, and there pcipass restore FILE --functions equivalent"),
             _ when request.Functions.IsEmpty => Refuse(name, what, "somebody started its QEMU by hand, and only he can start one that takes the image; it has no function, so nothing stands in his way", "QEMU's own command migrate, over its monitor"),
             _ => Refuse(name, what, $"somebody started its QEMU by hand, and only he can start one that takes the image; QEMU refuses to write it while {Have(request)} in it: a function on vfio-pci has a state that nobody can read and write",
                 $"pcipass detach {string.Join(' ', request.Functions)} {name.Name}, QEMU's own command migrate over its monitor, and pcipass attach"),
