@@ -228,6 +228,28 @@ public class LibvirtMigrateTests
     }
 
     [Fact]
+    public void A_guest_that_ends_on_its_way_is_nowhere_and_nobody_says_that_it_is_there()
+    {
+        int n = 0, ended = 0;
+        for (; ; n++)
+        {
+            var pair = Pair();
+            if (!Told.Dies(pair.Here, Migrate, n))
+                break;
+            if (Guest(pair.Here) is null)
+                continue;
+            ended++;
+            pair.Here.EndQemu("web1");
+            Assert.DoesNotContain("runs on xen2", Told.By(pair.Here, "recover").Says(0), StringComparison.Ordinal);
+            Assert.Equal(0, pair.Running);
+            pair.AssertClosed();
+            Told.By(pair.Here, "detach 09:00.0 web1").Says(0);
+            Assert.Equal("e1000e", pair.Here.Function("09:00.0").Driver);
+        }
+        Assert.True(ended > 3, $"{ended} of {n}");
+    }
+
+    [Fact]
     public void After_a_crash_at_any_read_here_the_guest_is_here_or_there()
     {
         var (before, after, _) = Ends();
