@@ -6,7 +6,7 @@ namespace PciPass.Host;
 /// Guests of QEMU that libvirt moves to another host while they run. It goes on with that when the process that asked for it dies; so where the host
 /// stands is read from the guest's process, from what libvirt says of it, and, once it is gone, from the other host.
 /// </summary>
-sealed class LibvirtMove(HostSystem host, GuestMover mover)
+sealed class LibvirtMove(HostSystem host, GuestMover mover, Action<string>? note = null)
 {
     /// <summary>virDomainState and the reasons of a pause (libvirt-domain.h): stopped for its last pages, here or there; and just being started.</summary>
     const int Paused = 3, ForMigration = 2, ForStart = 11;
@@ -50,11 +50,18 @@ sealed class LibvirtMove(HostSystem host, GuestMover mover)
         using var libvirt = LibvirtPlug.Connect(host);
         var domain = DomainOf(libvirt, step);
         if (step.Moved)
+        {
+            note?.Invoke($"{step.Guest} runs on meanwhile; virsh domjobinfo {step.Guest} tells how far it is, virsh domjobabort {step.Guest} calls it off");
             libvirt.MoveTo(domain, $"qemu+ssh://{Authority(step.Host)}/system?no_tty=1", MoveDeadline);
+        }
         else if (WorkOn(host, step) is string work)
+        {
             throw new HostFailure($"{work} is still at work");
+        }
         else if (libvirt.StateOf(domain) is (Paused, _))
+        {
             libvirt.LetGoOn(domain);
+        }
     }
 
     /// <summary>The host as part of a URI: an address of IPv6 stands in brackets there (RFC 3986, section 3.2.2).</summary>

@@ -49,7 +49,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     readonly FileEditor files = new(host.Files);
     readonly NetworkRunner network = new(host);
     readonly GuestMover mover = new(host, note, givenUp);
-    readonly LibvirtMove libvirtMove = new(host, new GuestMover(host, givenUp: givenUp));
+    readonly LibvirtMove libvirtMove = new(host, new GuestMover(host, givenUp: givenUp), note);
     bool? hasQuarantine;
 
     /// <summary>How often it is looked at what tells nobody of its changes.</summary>

@@ -139,15 +139,20 @@ public class LibvirtMigrateTests
         }
     }
 
-    [Fact]
-    public void When_libvirt_cannot_move_it_the_guest_goes_on_here_with_its_function()
+    [Theory]
+    [InlineData("xen2", "xen2")]
+    [InlineData("root@xen2.example", "root@xen2.example")]
+    [InlineData("2001:db8::2", "[2001:db8::2]")]
+    [InlineData("root@2001:db8::2", "root@[2001:db8::2]")]
+    public void When_libvirt_cannot_move_it_the_guest_goes_on_here_with_its_function(string host, string authority)
     {
         var pair = Pair();
         var text = pair.ToText();
-        pair.Here.WithLibvirtPeer("xen2", static () => null);
-        var told = Told.By(pair.Here, Migrate);
+        pair.Here.WithPeer(host, pair.Here.Peer("xen2")!).WithLibvirtPeer("xen2", static () => null);
+        var told = Told.By(pair.Here, $"migrate web1 {host}");
+        Assert.Contains("virsh domjobinfo web1 tells how far it is", told.Errors, StringComparison.Ordinal);
         Assert.True(told.ExitCode == 3, told.ToString());
-        Assert.Contains("Failed to connect to remote libvirt URI qemu+ssh://xen2/system", told.Errors, StringComparison.Ordinal);
+        Assert.Contains($"Failed to connect to remote libvirt URI qemu+ssh://{authority}/system", told.Errors, StringComparison.Ordinal);
         Assert.Equal(text, pair.ToText());
         pair.AssertClosed();
     }
