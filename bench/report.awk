@@ -27,7 +27,7 @@ END {
     printf "| | ms |\n|---|---|\n"
     printf "| `/bin/true` | %s |\n| `lspci -nn`, 40 functions | %s |\n| `pcipass --version` | %s |\n| `pcipass list`, 40 functions | %s |\n", cell(40, "true"), cell(40, "lspci"), cell(40, "version"), cell(40, "list")
     printf "| `driverctl list-devices`, 100 functions | %s |\n| `pcipass list`, 100 functions, beside it | %s |\n", cell(100, "driverctl"), cell(100, "list-beside-driverctl")
-    printf "| `pcipass show` of one of 1,000 functions | %s |\n| `pcipass check` of one of 1,000 | %s |\n| `pcipass check` of all 1,000 | %s |\n| the plan of `hide --boot` of one of 1,000 | %s |\n\n", cell(1000, "show"), cell(1000, "check"), cell(1000, "check-all"), cell(1000, "plan")
+    printf "| `pcipass show` of one of 1,000 functions | %s |\n| `pcipass check` of one of 1,000 | %s |\n| `pcipass check` of all 1,000 | %s |\n| `pcipass show --all`, 1,000 functions | %s |\n| `lspci -vv`, 1,000 functions | %s |\n| the plan of `hide --boot` of one of 1,000 | %s |\n\n", cell(1000, "show"), cell(1000, "check"), cell(1000, "check-all"), cell(1000, "show-all"), cell(1000, "lspci-v"), cell(1000, "plan")
     printf "The binary has %.2f MB.\n\n", binary / 1e6
     print "System calls of `list`, counted at 1,000 and at 4,000 functions:\n"
     print "| call | at 4,000 | for each function more |"

@@ -36,7 +36,7 @@ for size in "${sizes[@]}"; do
 done
 # Minutes for many functions, since it starts several programs for each.
 measure 100 driverctl="driverctl list-devices" list-beside-driverctl="$program list"
-measure 1000 show="$program show 0000:01:00.2" check="$program check 0000:01:00.2" check-all="$program check $every" plan="$program hide --boot --dry-run 0000:01:00.2"
+measure 1000 show="$program show 0000:01:00.2" check="$program check 0000:01:00.2" check-all="$program check $every" show-all="$program show --all" lspci-v="lspci -vv" plan="$program hide --boot --dry-run 0000:01:00.2"
 
 # System calls for each function: what 3,000 more of them add.
 calls() { # COUNT

@@ -1,18 +1,21 @@
 using System.CommandLine;
+using System.Text;
 using PciPass.Core;
 using PciPass.Core.Rules;
 
 namespace PciPass.Cli;
 
-/// <summary><c>pcipass show DEV</c>: all that is known of one function.</summary>
+/// <summary><c>pcipass show DEV...</c>: all that is known of functions.</summary>
 static class ShowCommand
 {
     public static Command Create(Session session)
     {
-        var device = Options.Device();
+        var devices = Options.Devices();
+        devices.Arity = ArgumentArity.ZeroOrMore;
+        var all = new Option<bool>("--all") { Description = "Every function of the host." };
         var json = Options.Json();
-        var command = new Command("show", "Show all that is known of one function.") { device, json };
-        command.SetAction(parsed => Run(session, parsed.GetValue(device)!, parsed.GetValue(json)));
+        var command = new Command("show", "Show all that is known of functions.") { devices, all, json };
+        command.SetAction(parsed => Run(session, parsed.GetValue(devices) ?? [], parsed.GetValue(all), parsed.GetValue(json)));
         return command;
     }
 
@@ -20,21 +23,55 @@ static class ShowCommand
     static IEnumerable<string> Nodes(Session session, PciFunction function) =>
         session.Host.Files.List($"/sys/bus/pci/devices/{function.Address}/vfio-dev").Select(name => $"/dev/vfio/devices/{name}").Append($"/dev/vfio/{function.IommuGroup}");
 
-    static int Run(Session session, string word, bool json)
+    static int Run(Session session, string[] words, bool all, bool json)
     {
+        if (all == words.Length > 0)
+            throw new UsageError(all ? "show takes functions or --all" : "show needs a function", all ? "--all is every one of them" : "none was named", "pcipass show 09:00.0; pcipass show --all");
         var snapshot = session.Read();
-        var address = Session.Find(snapshot, [word])[0];
-        if (snapshot.Find(address) is not PciFunction function)
+        var addresses = all ? [.. snapshot.Functions.Keys] : Session.Find(snapshot, words);
+        foreach (var address in addresses.Where(address => snapshot.Find(address) is null))
         {
             Messages.Write(session.Terminal, Catalogue.Check(snapshot, new Request(Verb.Hide, [address], null, [])).First(finding => finding.Subject == address.ToString()));
             return ExitCode.Refused;
         }
-        var state = FunctionState.Of(snapshot, function);
-        if (json)
+        var functions = addresses.Select(snapshot.Find).OfType<PciFunction>().Select(function => (Function: function, State: FunctionState.Of(snapshot, function)));
+        if (json && words.Length == 1)
         {
+            var (function, state) = functions.First();
             Json.Write(session, JsonFunction.Of(session, snapshot, function, state));
-            return ExitCode.Done;
         }
+        else if (json)
+        {
+            Json.Write(session, new JsonList(functions.Select(each => JsonFunction.Of(session, snapshot, each.Function, each.State)), [.. FunctionState.AboutTheHost(snapshot).Select(JsonFinding.Of)]));
+        }
+        else
+        {
+            Write(session, snapshot, functions);
+        }
+        return ExitCode.Done;
+    }
+
+    /// <summary>A block for each function, with an empty line between; written in pieces, since a host may have thousands.</summary>
+    static void Write(Session session, HostSnapshot snapshot, IEnumerable<(PciFunction Function, FunctionState State)> functions)
+    {
+        const int Piece = 1 << 15;
+        var text = new StringBuilder();
+        foreach (var (number, (function, state)) in functions.Index())
+        {
+            if (number > 0)
+                text.Append('\n');
+            Write(text, session, snapshot, function, state);
+            if (text.Length < Piece)
+                continue;
+            session.Terminal.Output.Write(text);
+            text.Clear();
+        }
+        session.Terminal.Output.Write(text);
+    }
+
+    static void Write(StringBuilder text, Session session, HostSnapshot snapshot, PciFunction function, FunctionState state)
+    {
+        var address = function.Address;
         Row("function", function.Address.ToString());
         Row("name", session.NameOf(snapshot, function));
         Row("class", $"{function.Class.Name} ({function.Class})");
@@ -68,8 +105,7 @@ static class ShowCommand
         foreach (var taken in snapshot.Taken.Where(taken => taken.Address == address))
             Row("taken", $"by operation {taken.Operation}; before: driver {taken.Driver?.ToString() ?? "none"}, driver_override {taken.DriverOverride?.ToString() ?? "none"}");
         Row("state", $"{state.Word}{(state.Reason.Length > 0 ? $": {state.Reason}" : "")}{(state.Code.Length > 0 ? $"     [{state.Code}]" : "")}");
-        return ExitCode.Done;
 
-        void Row(string name, string value) => session.Terminal.Output.WriteLine($"{name + ":",-20} {value}");
+        void Row(string name, string value) => text.Append($"{name + ":",-20} {value}\n");
     }
 }
