@@ -202,9 +202,12 @@ static class ChangeCommand
                     break;
                 case Result.Stuck:
                     Messages.Write(session.Terminal, $"{operation.Request.VerbName} is stuck between two states", "stuck", string.Join("\n       ", outcome.Errors),
-                        MigrateCommand.Where(operation)?.To is RemoteHost to && operation.IsUnderWay(operation.Steps.IndexOf(MigrateCommand.Leap(operation)!))
-                            ? $"pcipass recover     goes on once {to} answers; pcipass recover --given-up {to}     where it is gone for good and has not started the guest"
-                            : $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it");
+                        operation.Steps.Index().FirstOrDefault(step => operation.IsUnderWay(step.Index)).Item switch
+                        {
+                            IDeparture departure => $"pcipass recover     goes on once {departure.Host} answers; pcipass recover --given-up {departure.Host}     where it is gone for good and has not started the guest",
+                            Equip equip => $"pcipass recover     goes on once {equip.Host} answers; pcipass recover --given-up {equip.Host}     where {equip.Guest} is to do without",
+                            _ => $"pcipass history{(operation.Request.Functions.IsEmpty ? "" : $" {operation.Request.Functions[0]}")}     tells how far it came; pcipass recover     tries to end it",
+                        });
                     foreach (var holder in operation.Request.Functions.SelectMany(address => HolderReader.Read(session.Host.Files, address)))
                         session.Terminal.Errors.WriteLine($"held:  {holder}");
                     break;

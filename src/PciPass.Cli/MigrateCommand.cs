@@ -39,35 +39,29 @@ static class MigrateCommand
     }
 
     /// <summary>What speaks against it here is told without troubling the other host.</summary>
-    public static Request Ask(Session session, HostSnapshot snapshot, Request request) =>
-        request.Destination is not Destination to || new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused ? request
-            : request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, SavedGuest.Of(snapshot, snapshot.FindGuest(request.Guest!.Value)!) with { Accepted = request.Accepted }, snapshot.FindGuest(request.Guest!.Value)!.Start.Toolstack) };
-
-    /// <summary>The step that moves a guest: behind it, it is there.</summary>
-    public static Step? Leap(Operation operation) => operation.Steps.FirstOrDefault(step => step is HandOver or Transfer);
-
-    /// <summary>Where an operation moves which guest; null where it moves none.</summary>
-    public static (RemoteHost To, GuestName Guest)? Where(Operation operation) => Leap(operation) switch
+    public static Request Ask(Session session, HostSnapshot snapshot, Request request)
     {
-        HandOver hand => (hand.Host, hand.Guest),
-        Transfer move => (move.Host, move.Guest),
-        _ => null,
-    };
+        if (request.Destination is not Destination to || new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused)
+            return request;
+        var guest = snapshot.FindGuest(request.Guest!.Value)!;
+        var record = SavedGuest.Of(snapshot, guest) with { Accepted = request.Accepted };
+        return request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, record, guest.Start.Toolstack) };
+    }
 
     /// <summary>Where a guest is after its move has ended, however it did: what recovery tells too.</summary>
     public static void WriteWhere(Session session, Operation operation)
     {
-        if (Where(operation) is not (RemoteHost to, GuestName guest) || operation.Ending != Ending.Done)
+        if (operation.Steps.OfType<IDeparture>().FirstOrDefault() is not IDeparture departure || operation.Ending != Ending.Done)
             return;
-        if (operation.Steps.OfType<HandOver>().FirstOrDefault() is HandOver hand && session.Host.Files.Exists($"{hand.Path}.pcipass"))
+        if (departure is HandOver hand && session.Host.Files.Exists($"{hand.Path}.pcipass"))
         {
             session.Terminal.Output.WriteLine($"done: guest {hand.Guest} ended with the host, and is saved in {hand.Path}     (operation {operation.Number})");
             session.Terminal.Output.WriteLine($"pcipass restore {hand.Path}     starts it again, here; {hand.Host} will not");
             return;
         }
-        session.Terminal.Output.WriteLine($"done: guest {guest} runs on {to}     (operation {operation.Number})");
-        var taken = session.Read().Taken.Where(taken => taken.Guest is GuestReference owner && owner.Name == guest && operation.Request.Functions.Contains(taken.Address)).Select(taken => taken.Address).ToArray();
+        session.Terminal.Output.WriteLine($"done: guest {departure.Guest} runs on {departure.Host}     (operation {operation.Number})");
+        var taken = session.Read().Taken.Where(taken => taken.Guest is GuestReference owner && owner.Name == departure.Guest && operation.Request.Functions.Contains(taken.Address)).Select(taken => taken.Address).ToArray();
         if (taken.Length > 0)
-            session.Terminal.Output.WriteLine($"pcipass detach {string.Join(' ', taken)} {guest}     gives the host back here what it had for it");
+            session.Terminal.Output.WriteLine($"pcipass detach {string.Join(' ', taken)} {departure.Guest}     gives the host back here what it had for it");
     }
 }

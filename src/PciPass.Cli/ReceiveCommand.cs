@@ -142,8 +142,9 @@ static class ReceiveCommand
         using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
         var image = new GuestImage(MovedGuest.PathOf(record.Guest, session.Host.Clock.GetUtcNow())) { HasFolder = true, Record = record, Toolstack = Toolstack.Libvirt };
-        return session.Read().FindGuest(new GuestReference(Toolstack.Libvirt, record.Guest))?.Uuid == record.Uuid
-            ? RestoreCommand.Start(session, Wish, image, dryRun: false, json: false, isMove: true)
+        var snapshot = session.Read();
+        return snapshot.FindGuest(new GuestReference(Toolstack.Libvirt, record.Guest))?.Uuid == record.Uuid
+            ? RestoreCommand.Start(session, snapshot, Wish, image, dryRun: false, json: false, isMove: true)
             : throw new HostFailure($"guest {record.Guest} does not run here");
     }
 

@@ -83,13 +83,12 @@ static class RestoreCommand
     public static int Start(Session session, Request wish, string path, bool dryRun, bool json, bool isMove = false)
     {
         var image = GuestImageReader.Read(session.Host.Files, path);
-        return Start(session, wish, image, dryRun, json, isMove);
+        return Start(session, session.Read(), wish, image, dryRun, json, isMove);
     }
 
     /// <summary>The same of an image that was read; of a guest that runs, only its record counts.</summary>
-    public static int Start(Session session, Request wish, GuestImage image, bool dryRun, bool json, bool isMove)
+    public static int Start(Session session, HostSnapshot snapshot, Request wish, GuestImage image, bool dryRun, bool json, bool isMove)
     {
-        var snapshot = session.Read();
         var (start, attach, chosen) = Ask(snapshot, wish, image);
         var request = start.Request;
 

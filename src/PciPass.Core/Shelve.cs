@@ -17,17 +17,4 @@ public sealed record Shelve(string Path, GuestName Guest, GuestStart Start, bool
     public override string Sentence => Shelved ? $"write {Guest} ({Start.Words}) to {Path}, and end it (cannot be undone)" : $"let {Guest} ({Start.Words}) go on, and remove {Path}";
 
     string Of => WordOf(Guest, Start);
-
-    /// <summary>One start of a guest of libvirt's as a word of the journal.</summary>
-    internal static string WordOf(GuestName guest, GuestStart start) => $"{GuestReference.PrefixOf(start.Toolstack)}:{guest}/{start}";
-
-    /// <summary>Reads what <see cref="WordOf"/> writes.</summary>
-    /// <exception cref="FormatException">It is no start of a guest of libvirt's.</exception>
-    internal static (GuestName Guest, GuestStart Start) ReadWord(string word)
-    {
-        var at = word.LastIndexOf('/');
-        return at > 0 && GuestReference.TryParse(word[..at], out var guest) && guest.Toolstack == Toolstack.Libvirt && GuestStart.TryParse(Toolstack.Libvirt, word.AsSpan(at + 1), out var start)
-            ? (guest.Name, start)
-            : throw new FormatException($"\"{word}\" is no start of a guest of libvirt's, like libvirt:web1/4711.88123");
-    }
 }

@@ -53,14 +53,12 @@ public abstract record Step
                 return new SaveGuest(image, name, domId, Saved: false);
             case ["end", var guest] when TryGuest(guest, out var name, out var domId):
                 return new EndGuest(name, domId);
-            case ["shelve", ['/', ..] image, "-", "->", var guest]:
-                return Shelved(image, guest, shelved: true);
-            case ["shelve", ['/', ..] image, var guest, "->", "-"]:
-                return Shelved(image, guest, shelved: false);
-            case ["transfer", var guest, "-", "->", var to]:
-                return Transferred(guest, to, moved: true);
-            case ["transfer", var guest, var to, "->", "-"]:
-                return Transferred(guest, to, moved: false);
+            case ["shelve", ['/', ..] image, "-", "->", var guest] when TryStart(guest, Toolstack.Libvirt, out var name, out var start):
+                return new Shelve(image, name, start, Shelved: true);
+            case ["shelve", ['/', ..] image, var guest, "->", "-"] when TryStart(guest, Toolstack.Libvirt, out var name, out var start):
+                return new Shelve(image, name, start, Shelved: false);
+            case ["transfer", var guest, var was, "->", var will] when (was == "-") != (will == "-") && TryStart(guest, Toolstack.Libvirt, out var name, out var start):
+                return new Transfer(name, start, RemoteHost.Parse(was == "-" ? will : was), Moved: was == "-");
             case ["equip", var guest, var to, var record] when GuestName.TryParse(guest, out var name) && Content(record) is FileContent what:
                 return new Equip(name, RemoteHost.Parse(to), what);
             case ["start", var guest, ['/', ..] image] when GuestReference.TryParse(guest, out var reference) && reference.Toolstack is null or Toolstack.Libvirt:
@@ -101,20 +99,21 @@ public abstract record Step
 
         NetworkSettings? Settings(string word) => Content(word) is FileContent content ? NetworkSettings.Parse(content.Text) : null;
 
-        static Shelve Shelved(string image, string word, bool shelved) => Shelve.ReadWord(word) is var (guest, start) ? new Shelve(image, guest, start, shelved) : throw new FormatException(word);
-
-        static Transfer Transferred(string word, string to, bool moved) => Shelve.ReadWord(word) is var (guest, start) ? new Transfer(guest, start, RemoteHost.Parse(to), moved) : throw new FormatException(word);
-
         static DriverName? Driver(string word) => word == "-" ? null : DriverName.Parse(word.Replace(Blank, " ", StringComparison.Ordinal));
 
-        static Plug Plug(PciAddress address, string word, bool plugged)
+        static Plug Plug(PciAddress address, string word, bool plugged) =>
+            TryStart(word, null, out var guest, out var start) ? new Plug(address, guest, start, plugged)
+                : throw new FormatException($"\"{word}\" is no start of a guest, like web1/3 or qemu:web1/4711.88123");
+
+        // Xen's guests stand there without a word before them, as in journals from before there were others.
+        static bool TryStart(string word, Toolstack? toolstack, out GuestName guest, out GuestStart start)
         {
             var at = word.LastIndexOf('/');
-            // Xen's guests stand there without a word before them, as in journals from before there were others.
-            var guest = at > 0 ? GuestReference.Parse(word[..at]) : default;
-            return at > 0 && GuestStart.TryParse(guest.Toolstack ?? Toolstack.Xen, word.AsSpan(at + 1), out var start)
-                ? new Plug(address, guest.Name, start, plugged)
-                : throw new FormatException($"\"{word}\" is no start of a guest, like web1/3 or qemu:web1/4711.88123");
+            (guest, start) = (default, default);
+            if (at <= 0 || !GuestReference.TryParse(word[..at], out var reference) || !GuestStart.TryParse(reference.Toolstack ?? Toolstack.Xen, word.AsSpan(at + 1), out start))
+                return false;
+            guest = reference.Name;
+            return toolstack is null || start.Toolstack == toolstack;
         }
 
         static bool TryGuest(string word, out GuestName guest, out int domId)
@@ -128,6 +127,9 @@ public abstract record Step
 
     /// <summary>What stands for a blank in a driver's name, since blanks part the words of a line: as the kernel writes it in its tables.</summary>
     const string Blank = "\\040";
+
+    /// <summary>One start of a guest as a word.</summary>
+    private protected static string WordOf(GuestName guest, GuestStart start) => $"{(start.Toolstack == Toolstack.Xen ? "" : $"{GuestReference.PrefixOf(start.Toolstack)}:")}{guest}/{start}";
 
     private protected static string Word(DriverName? driver) => driver?.ToString().Replace(" ", Blank, StringComparison.Ordinal) ?? "-";
 }
@@ -240,10 +242,8 @@ public sealed record SetSlot(PciAddress Address, bool Reserved) : FunctionStep(A
 public sealed record Plug(PciAddress Address, GuestName Guest, GuestStart Start, bool Plugged) : FunctionStep(Address)
 {
     public override Step Reverse() => new Plug(Address, Guest, Start, !Plugged);
-    public override string Text => Plugged ? $"plug {Address} - -> {Word}" : $"plug {Address} {Word} -> -";
+    public override string Text => Plugged ? $"plug {Address} - -> {WordOf(Guest, Start)}" : $"plug {Address} {WordOf(Guest, Start)} -> -";
     public override string Sentence => Plugged ? $"plug {Address} into {Guest} ({Start.Words})" : $"unplug {Address} from {Guest} ({Start.Words})";
-
-    new string Word => $"{(Start.Toolstack == Toolstack.Xen ? "" : $"{GuestReference.PrefixOf(Start.Toolstack)}:")}{Guest}/{Start}";
 }
 
 /// <summary>Lets the kernel choose the driver of a driverless function. Which one it will be is not known before, so nothing undoes it.</summary>
@@ -307,6 +307,15 @@ public sealed record SendGuest(string Path, RemoteHost Host, bool Sent) : Step
     public override string Sentence => Sent ? $"copy {Path} to {Host}" : $"remove {Path} on {Host}";
 }
 
+/// <summary>A step behind which a guest is on another host.</summary>
+public interface IDeparture
+{
+    GuestName Guest { get; }
+
+    /// <summary>The other host.</summary>
+    RemoteHost Host { get; }
+}
+
 /// <summary>
 /// Has another host start a guest from its copy; or has it drop that copy, so that no start of it, however late, finds anything. Which of the
 /// two has come about is that host's to say, from its own journal: it decides both under one lock. Once it has started the guest, this one
@@ -316,7 +325,7 @@ public sealed record SendGuest(string Path, RemoteHost Host, bool Sent) : Step
 /// <param name="Path">Where the copy lies there.</param>
 /// <param name="Host">The other host.</param>
 /// <param name="Handed">True: start; false: drop the copy.</param>
-public sealed record HandOver(GuestName Guest, string Path, RemoteHost Host, bool Handed) : Step
+public sealed record HandOver(GuestName Guest, string Path, RemoteHost Host, bool Handed) : Step, IDeparture
 {
     public override string Target => Guest.ToString();
     public override Step Reverse() => new HandOver(Guest, Path, Host, !Handed);

@@ -9,7 +9,7 @@ namespace PciPass.Core;
 /// <param name="Start">This start of it here.</param>
 /// <param name="Host">The other host.</param>
 /// <param name="Moved">True: move it; false: keep it here.</param>
-public sealed record Transfer(GuestName Guest, GuestStart Start, RemoteHost Host, bool Moved) : Step
+public sealed record Transfer(GuestName Guest, GuestStart Start, RemoteHost Host, bool Moved) : Step, IDeparture
 {
     public override string Target => Guest.ToString();
     public override Step Reverse() => new Transfer(Guest, Start, Host, !Moved);
@@ -17,7 +17,7 @@ public sealed record Transfer(GuestName Guest, GuestStart Start, RemoteHost Host
     public override string Text => Moved ? $"transfer {Of} - -> {Host}" : $"transfer {Of} {Host} -> -";
     public override string Sentence => Moved ? $"have libvirt move {Guest} ({Start.Words}) to {Host} (cannot be undone)" : $"let {Guest} ({Start.Words}) go on here";
 
-    string Of => Shelve.WordOf(Guest, Start);
+    string Of => WordOf(Guest, Start);
 }
 
 /// <summary>

@@ -244,7 +244,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             try
             {
-                if (step is HandOver or Transfer && IsPastReturn(open.Record))
+                if (step is IDeparture && IsPastReturn(open.Record))
                 {
                     foreach (var last in open.Record.Steps.Where(step => step is DropImage or Equip))
                         runner.Act(last);

@@ -14,14 +14,14 @@ sealed class LibvirtMove(HostSystem host, GuestMover mover, Action<string>? note
     /// <summary>A large guest over a slow line.</summary>
     static readonly TimeSpan MoveDeadline = TimeSpan.FromHours(24);
 
-    /// <summary>What libvirt still does for a move whose process has died; null for nothing.</summary>
-    public static string? WorkOn(HostSystem host, Transfer step)
+    /// <summary>What libvirt still does for a move whose process has died, or for others; null for nothing.</summary>
+    public string? WorkOn(Transfer step)
     {
         if (QemuProcess.Find(host.Files, step.Start) is null)
             return null;
         using var libvirt = LibvirtPlug.Connect(host);
         return libvirt.Find($"{step.Guest}") is { Id: >= 0 } domain && (libvirt.IsAtWork(domain) || libvirt.StateOf(domain) is (Paused, ForMigration))
-            ? $"libvirt, which moves {step.Guest} to {step.Host},"
+            ? $"libvirt, which is busy with {step.Guest} (virsh domjobinfo {step.Guest}),"
             : null;
     }
 
@@ -36,8 +36,8 @@ sealed class LibvirtMove(HostSystem host, GuestMover mover, Action<string>? note
             return mover.Runs(step.Host, step.Guest) ? new Observation(there, $"moved to {step.Host}")
                 : new Observation(step.Moved ? Position.Elsewhere : Position.To, $"ended here, and does not run on {step.Host}");
         }
-        if (WorkOn(host, step) is string work)
-            return new Observation(Position.HalfWay, $"{work} still");
+        if (WorkOn(step) is string work)
+            return new Observation(Position.HalfWay, work.TrimEnd(','));
         using var libvirt = LibvirtPlug.Connect(host);
         return libvirt.StateOf(DomainOf(libvirt, step)) is (Libvirt.Running, _) ? new Observation(here, "a guest that runs here")
             : new Observation(step.Moved ? Position.Elsewhere : Position.HalfWay, $"a guest that does not run (virsh resume {step.Guest}, where it is paused)");
@@ -54,7 +54,7 @@ sealed class LibvirtMove(HostSystem host, GuestMover mover, Action<string>? note
             note?.Invoke($"{step.Guest} runs on meanwhile; virsh domjobinfo {step.Guest} tells how far it is, virsh domjobabort {step.Guest} calls it off");
             libvirt.MoveTo(domain, $"qemu+ssh://{Authority(step.Host)}/system?no_tty=1", MoveDeadline);
         }
-        else if (WorkOn(host, step) is string work)
+        else if (WorkOn(step) is string work)
         {
             throw new HostFailure($"{work} is still at work");
         }

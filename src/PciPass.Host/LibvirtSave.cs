@@ -29,8 +29,6 @@ static class LibvirtSave
     /// <summary>What libvirt still does for a step whose process has died; null for nothing.</summary>
     public static string? WorkOn(HostSystem host, Step step)
     {
-        if (step is Transfer move)
-            return LibvirtMove.WorkOn(host, move);
         if (step is not (Shelve or StartGuest { Toolstack: Toolstack.Libvirt }))
             return null;
         using var libvirt = LibvirtPlug.Connect(host);

@@ -49,7 +49,6 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     readonly FileEditor files = new(host.Files);
     readonly NetworkRunner network = new(host);
     readonly GuestMover mover = new(host, note, givenUp);
-    readonly LibvirtMove libvirtMove = new(host, new GuestMover(host, givenUp: givenUp), note);
     bool? hasQuarantine;
 
     /// <summary>How often it is looked at what tells nobody of its changes.</summary>
@@ -57,6 +56,8 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
 
     /// <summary>How long a run of xl that a dead process left behind may take.</summary>
     static readonly TimeSpan ToolDeadline = TimeSpan.FromSeconds(30);
+
+    LibvirtMove LibvirtMove => new(host, mover, note);
 
     /// <summary>Looks where the host stands; changes nothing.</summary>
     public Observation Observe(Step step) => step switch
@@ -84,7 +85,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
         StartGuest start => ObserveStart(start),
         SendGuest send => mover.Observe(send),
         HandOver hand => mover.Observe(hand),
-        Transfer move => libvirtMove.Observe(move),
+        Transfer move => LibvirtMove.Observe(move),
         Equip equip => mover.Observe(equip),
         DropImage drop => PathsOf(drop).Any(host.Files.Exists)
             ? new Observation(Position.From, "an image")
@@ -171,7 +172,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
                 mover.Act(hand);
                 break;
             case Transfer move:
-                libvirtMove.Act(move);
+                LibvirtMove.Act(move);
                 break;
             case Equip equip:
                 mover.Act(equip);
@@ -415,7 +416,7 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
     string? FindTool(Operation operation)
     {
         // libvirt's work goes on without whoever asked for it.
-        if (operation.Steps.Index().Where(step => operation.IsUnderWay(step.Index)).Select(step => LibvirtSave.WorkOn(host, step.Item)).FirstOrDefault(work => work is not null) is string work)
+        if (operation.Steps.Index().Where(step => operation.IsUnderWay(step.Index)).Select(step => step.Item is Transfer move ? LibvirtMove.WorkOn(move) : LibvirtSave.WorkOn(host, step.Item)).FirstOrDefault(work => work is not null) is string work)
             return work;
         HashSet<string> targets = [.. operation.Request.Functions.Select(function => $"{function}"), .. operation.Steps.Select(step => step switch { SaveGuest save => save.Path, StartGuest start => start.Path, _ => null }).OfType<string>()];
         var ends = operation.Steps.OfType<EndGuest>().Select(step => $"{step.DomId}").ToArray();

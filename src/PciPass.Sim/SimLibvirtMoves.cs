@@ -7,7 +7,7 @@ namespace PciPass.Sim;
 sealed class SimLibvirtMoves(SimHost host)
 {
     /// <summary>virDomainJobType: one whose length is not known.</summary>
-    public const int Unbounded = 2;
+    const int Unbounded = 2;
 
     static readonly TimeSpan Time = TimeSpan.FromSeconds(3);
 

@@ -358,16 +358,6 @@ public class MigrateTests
 
     // ---- crashes ---------------------------------------------------------------------------------------------------------------------
 
-    static (string Before, string After, int Changes) Ends(string[] first)
-    {
-        var pair = new MovePair(first);
-        var before = pair.ToText();
-        var changes = pair.Here.Changes;
-        Assert.Equal(0, Told.By(pair.Here, Migrate).ExitCode);
-        changes = pair.Here.Changes - changes;
-        return (before, pair.ToText(), changes);
-    }
-
     [Theory]
     [InlineData("")]
     [InlineData("attach 06:00.0 web1")]
@@ -375,55 +365,14 @@ public class MigrateTests
     public void After_a_crash_here_the_guest_is_here_or_there_with_its_functions_and_never_both(string command)
     {
         string[] first = command.Length == 0 ? [] : [command];
-        var (before, after, changes) = Ends(first);
-        int n = 0, gone = 0;
-        for (; Crashed(n) is MovePair pair; n++)
-        {
-            Assert.True(pair.Running <= 1, $"crash after {n}: two of it run");
-            var told = Told.By(pair.Here, "recover");
-            Assert.True(told.ExitCode == 0, $"crash after {n}: {told}");
-            AssertEnd(pair, $"crash after {n}");
-            for (var m = 0; command == "attach 06:00.0 web1" && Crashed(n) is MovePair again && Told.Dies(again.Here, "recover", m); m++)
-            {
-                told = Told.By(again.Here, "recover");
-                Assert.True(told.ExitCode == 0, $"crashes after {n} and {m}: {told}");
-                AssertEnd(again, $"crashes after {n} and {m}");
-            }
-        }
-        Assert.True(n >= changes && n > 25 && gone > 5, $"{n} crashes, {gone} of them behind the return");
-
-        MovePair? Crashed(int n)
-        {
-            var pair = new MovePair(first);
-            return Told.Dies(pair.Here, Migrate, n) ? pair : null;
-        }
-
-        void AssertEnd(MovePair pair, string when)
-        {
-            var text = pair.ToText();
-            if (text == after)
-                gone++;
-            else
-                Assert.True(text == before, $"{when}: neither before nor after\n{Difference.Of(before, text)}");
-            pair.AssertClosed();
-        }
+        var (n, gone) = new MoveCrashes(() => new MovePair(first)).AtEachChange(twice: command == "attach 06:00.0 web1");
+        Assert.True(n > 25 && gone > 5, $"{n} crashes, {gone} of them behind the return");
     }
 
     [Fact]
     public void After_a_crash_at_any_read_here_the_guest_is_here_or_there()
     {
-        string[] first = ["attach 06:00.0 web1"];
-        var (before, after, _) = Ends(first);
-        var n = 0;
-        for (; ; n++)
-        {
-            var pair = new MovePair(first);
-            if (!Told.DiesAtOperation(pair.Here, Migrate, n))
-                break;
-            Assert.Equal(0, Told.By(pair.Here, "recover").ExitCode);
-            Assert.Contains(pair.ToText(), (string[])[before, after]);
-            pair.AssertClosed();
-        }
+        var n = new MoveCrashes(() => new MovePair("attach 06:00.0 web1")).AtEachRead();
         Assert.True(n > 300, $"{n} crashes");
     }
 
@@ -434,7 +383,7 @@ public class MigrateTests
     public void After_a_crash_there_the_guest_is_here_or_there_with_its_functions_and_never_both(string verb)
     {
         string[] first = ["attach 05:00.0 06:00.0 web1"];
-        var (before, after, _) = Ends(first);
+        var before = new MoveCrashes(() => new MovePair(first)).Ends.Before;
         int n = 0, gone = 0;
         for (; ; n++)
         {

@@ -14,18 +14,32 @@ public abstract class TwoHosts(Machine machine, string port, string name) : IDis
     /// <summary>What each runs once it has booted.</summary>
     protected virtual string Start => ":";
 
-    public LabHost First => (hosts ??= Join()).First;
-    public LabHost Second => (hosts ??= Join()).Second;
+    public LabHost First => Hosts.First;
+    public LabHost Second => Hosts.Second;
 
-    (LabHost First, LabHost Second) Join()
+    (LabHost First, LabHost Second) Hosts
     {
-        var (first, second) = (new Host(machine, port, name, 1, $"{folder}/cable", Start), new Host(machine, port, name, 2, $"{folder}/cable", Start));
+        get
+        {
+            if (hosts is null)
+            {
+                // Known before they boot: what fails on the way is switched off too.
+                hosts = (New(1), New(2));
+                Join(hosts.Value.First, hosts.Value.Second);
+            }
+            return hosts.Value;
+        }
+    }
+
+    Host New(int number) => new(machine, port, name, number, $"{folder}/cable", Start);
+
+    void Join(LabHost first, LabHost second)
+    {
         var keys = ((LabHost[])[first, second]).Select((host, number) => host.Run($"lab-ssh 192.168.99.{number + 1}").Exits(0).Stdout.Trim()).ToArray();
         first.Run($"lab-ssh-allow {name}2 192.168.99.2 {keys[1]}").Exits(0);
         second.Run($"lab-ssh-allow {name}1 192.168.99.1 {keys[0]}").Exits(0);
         // The cable's ends take some seconds to find each other.
         first.Run($"n=0; until ssh -o BatchMode=yes -- {name}2 hostname; do n=$((n + 1)); [ $n -lt 30 ] || exit 1; sleep 1; done").Exits(0);
-        return (first, second);
     }
 
     public void Dispose()
