@@ -13,6 +13,8 @@ public static class ContractList
     [
         ("XenContractOnSimulator", "simulated dom0"),
         ("XenContractInLab", "real dom0"),
+        ("HvmContractOnSimulator", "simulated HVM"),
+        ("HvmContractInLab", "real HVM"),
         ("VfioContractOnSimulator", "simulated Linux"),
         ("VfioContractInLab", "real Linux"),
         ("QemuContractOnSimulator", "simulated QEMU"),

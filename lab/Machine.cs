@@ -35,6 +35,9 @@ public sealed record Machine
     /// <summary>Whether libvirt is there to run them (<c>lab-libvirt</c>).</summary>
     public bool HasLibvirt { get; init; }
 
+    /// <summary>Whether Xen has a device model there, and so runs fully virtualised guests (HVM).</summary>
+    public bool HasDeviceModel { get; init; }
+
     /// <summary>Whether systemd starts it, with the unit of pcipass' package.</summary>
     public bool HasSystemd { get; init; }
 
@@ -46,7 +49,7 @@ public sealed record Machine
     {
         get
         {
-            (bool Has, string Name)[] all = [(HasQemu, "kvm"), (HasLibvirt, "libvirt"), (HasSystemd, "systemd"), (HasSsh, "ssh")];
+            (bool Has, string Name)[] all = [(HasQemu, "kvm"), (HasLibvirt, "libvirt"), (HasDeviceModel, "hvm"), (HasSystemd, "systemd"), (HasSsh, "ssh")];
             return all.Where(overlay => overlay.Has).Select(overlay => overlay.Name);
         }
     }
@@ -141,6 +144,10 @@ public sealed record Machine
 
     /// <summary>The demo's machine with libvirt in dom0, which runs guests by Xen.</summary>
     public static Machine LibvirtXen { get; } = Demo with { HasLibvirt = true };
+
+    /// <summary>The demo's machine with a device model, which runs fully virtualised guests.</summary>
+    public static Machine Hvm { get; } =
+        Demo with { HasDeviceModel = true, Memory = 2560 };
 
     /// <summary>
     /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),

@@ -127,6 +127,7 @@ static LabMachine Boot(string name)
         "kvm" => Machine.Kvm,
         "libvirt" => Machine.Libvirt,
         "libvirt-xen" => Machine.LibvirtXen,
+        "hvm" => Machine.Hvm,
         "noiommu" => Machine.DemoWithoutIommu,
         "stacks" => Machine.Stacks,
         "many" => Machine.Many,

@@ -34,7 +34,7 @@ static class CanSaveCommand
         var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), name);
         var request = new Request(verb, FunctionsOf(snapshot, name), name, accepted);
         if (to is RemoteHost host)
-            request = MigrateCommand.Ask(session, snapshot, request with { Image = new GuestImage(MovedGuest.PathOf(name.Name, session.Host.Clock.GetUtcNow())), Destination = new Destination(host, []) });
+            request = MigrateCommand.Ask(session, snapshot, request, host);
         var plan = new Plan(request, [], Catalogue.Check(snapshot, request));
         if (json)
         {

@@ -33,19 +33,21 @@ static class MigrateCommand
     static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, RemoteHost to)
     {
         var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), wish.Guest!.Value);
-        var path = MovedGuest.PathOf(wish.Guest.Value.Name, session.Host.Clock.GetUtcNow());
-        var request = wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value), Image = new GuestImage(path) { HasFolder = true }, Destination = new Destination(to, []) };
-        return (snapshot, Planner.Plan(snapshot, Ask(session, snapshot, request)));
+        var request = Ask(session, snapshot, wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value) }, to);
+        return (snapshot, Planner.Plan(snapshot, request));
     }
 
     /// <summary>What speaks against it here is told without troubling the other host.</summary>
-    public static Request Ask(Session session, HostSnapshot snapshot, Request request)
+    public static Request Ask(Session session, HostSnapshot snapshot, Request request, RemoteHost host)
     {
-        if (request.Destination is not Destination to || new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused)
+        var name = request.Guest!.Value;
+        var image = new GuestImage(MovedGuest.PathOf(name.Name, session.Host.Clock.GetUtcNow())) { HasFolder = true };
+        request = request with { Image = GuestImageReader.Sized(session.Host, image, snapshot.FindGuest(name)), Destination = new Destination(host, []) };
+        if (new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused)
             return request;
-        var guest = snapshot.FindGuest(request.Guest!.Value)!;
+        var guest = snapshot.FindGuest(name)!;
         var record = SavedGuest.Of(snapshot, guest) with { Accepted = request.Accepted };
-        return request with { Destination = new GuestMover(session.Host).Ask(to.Host, CommandLine.Version, request.Image!.Path, record, guest.Start.Toolstack) };
+        return request with { Destination = new GuestMover(session.Host).Ask(host, CommandLine.Version, request.Image, record, guest.Start.Toolstack) };
     }
 
     /// <summary>Where a guest is after its move has ended, however it did: what recovery tells too.</summary>

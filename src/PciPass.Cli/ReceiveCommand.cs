@@ -18,8 +18,8 @@ static class ReceiveCommand
         Argument<string> version = new("VERSION"), path = new("IMAGE"), record = new("RECORD");
         Argument<string> length = new("LENGTH"), toolstack = new("TOOLSTACK"), guest = new("GUEST");
         toolstack.AcceptOnlyFromAmong("xen", "libvirt");
-        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record, toolstack], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed), parsed.GetValue(toolstack) == "xen" ? Toolstack.Xen : Toolstack.Libvirt)));
-        command.Subcommands.Add(Sub("copy", "Take its image from the input.", [path, record, length], parsed => Copy(session, Path(parsed), Record(parsed), parsed.GetValue(length)!)));
+        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record, toolstack, length], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed), parsed.GetValue(toolstack) == "xen" ? Toolstack.Xen : Toolstack.Libvirt, Length(parsed))));
+        command.Subcommands.Add(Sub("copy", "Take its image from the input.", [path, record, length], parsed => Copy(session, Path(parsed), Record(parsed), Length(parsed))));
         command.Subcommands.Add(Sub("start", "Start it, and give it its functions.", [path], parsed => Start(session, Path(parsed))));
         command.Subcommands.Add(Sub("state", "Tell what there is of it.", [path], parsed => State(session, Path(parsed))));
         command.Subcommands.Add(Sub("drop", "Remove its image, unless it was started.", [path], parsed => Drop(session, Path(parsed))));
@@ -28,6 +28,7 @@ static class ReceiveCommand
         return command;
 
         string Path(ParseResult parsed) => MovedGuest.ReadPath(parsed.GetValue(path)!);
+        long Length(ParseResult parsed) => long.TryParse(parsed.GetValue(length), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException($"\"{parsed.GetValue(length)}\" is no length");
         SavedGuest Record(ParseResult parsed) => SavedGuest.Parse(MovedGuest.ReadWord(parsed.GetValue(record)!));
 
         Command Sub(string name, string description, Argument<string>[] arguments, Func<ParseResult, int> act)
@@ -53,14 +54,14 @@ static class ReceiveCommand
         }
     }
 
-    static int Ask(Session session, string version, string path, SavedGuest record, Toolstack toolstack)
+    static int Ask(Session session, string version, string path, SavedGuest record, Toolstack toolstack, long size)
     {
         if (version != CommandLine.Version)
         {
             Answer(session, $"refused\tother-version\tguest {record.Guest} cannot be taken\tpcipass here is {CommandLine.Version}, and there {version}\tinstall the same pcipass on both hosts");
             return ExitCode.Refused;
         }
-        var image = new GuestImage(path) { HasFolder = true, Record = record, Toolstack = toolstack };
+        var image = new GuestImage(path) { HasFolder = true, Record = record, Toolstack = toolstack, Size = size, Room = session.Host.Files.Room(path) };
         if (toolstack == Toolstack.Libvirt && GuestMover.RunsHere(session.Host, record.Guest) is null)
         {
             Answer(session, $"refused\tno-libvirt\tguest {record.Guest} cannot be taken\tno libvirt listens here\tstart libvirtd, or virtqemud");
@@ -79,10 +80,8 @@ static class ReceiveCommand
     }
 
     /// <summary>The lock is not held meanwhile: it takes long, and nobody starts what has no record yet.</summary>
-    static int Copy(Session session, string path, SavedGuest record, string text)
+    static int Copy(Session session, string path, SavedGuest record, long length)
     {
-        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var length))
-            throw new FormatException($"\"{text}\" is no length");
         var files = session.Host.Files;
         files.MakeDirectory(MovedGuest.Folder);
         if (files.Look(MovedGuest.Folder)?.Foreign is string foreign)

@@ -71,7 +71,7 @@ static class RestoreCommand
 
     static Guest WillBe(GuestName name, GuestImage image) => image.Toolstack == Toolstack.Libvirt
         ? new Guest(name, GuestStart.Process(Toolstack.Libvirt, int.MaxValue, 0), GuestType.Hvm) { FreePorts = image.FreePorts }
-        : new Guest(name, GuestStart.Domain(int.MaxValue), GuestType.Pv, Passthrough: true);
+        : new Guest(name, GuestStart.Domain(int.MaxValue), image.Record?.Type ?? GuestType.Unknown, Passthrough: true);
 
     /// <summary>The command, for a caller that holds the lock.</summary>
     /// <param name="session">The session.</param>

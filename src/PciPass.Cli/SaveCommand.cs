@@ -59,7 +59,8 @@ static class SaveCommand
     static (HostSnapshot Snapshot, Plan Plan) Plan(Session session, Request wish, string path)
     {
         var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), wish.Guest!.Value);
-        var request = wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value), Image = GuestImageReader.Read(session.Host.Files, path) };
+        var image = GuestImageReader.Sized(session.Host, GuestImageReader.Read(session.Host.Files, path), snapshot.FindGuest(wish.Guest.Value));
+        var request = wish with { Functions = CanSaveCommand.FunctionsOf(snapshot, wish.Guest.Value), Image = image };
         return (snapshot, Planner.Plan(snapshot, request));
     }
 }

@@ -12,6 +12,12 @@ public sealed record GuestImage(string Path)
     /// <summary>Whether the folder is there.</summary>
     public bool HasFolder { get; init; }
 
+    /// <summary>How many bytes will be written there, at most: the guest's memory. Null where that is not known.</summary>
+    public long? Size { get; init; }
+
+    /// <summary>For how many bytes its file system has room; null where that is not known.</summary>
+    public long? Room { get; init; }
+
     /// <summary>Which of the two are there.</summary>
     public ImmutableArray<string> Existing { get; init; } = [];
 

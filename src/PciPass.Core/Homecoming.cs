@@ -23,7 +23,7 @@ public static class HomecomingChoice
     /// <param name="saved">What the guest had.</param>
     /// <param name="policy">Which it gets.</param>
     /// <param name="accepted">The risks that are accepted by name.</param>
-    /// <param name="toolstack">What runs the guest: one of QEMU lives with an interrupt pin.</param>
+    /// <param name="toolstack">What runs the guest: one of QEMU lives with an interrupt pin, as an HVM guest of Xen does.</param>
     /// <returns>For each function of the record the one that takes its place, in the record's order; null where there is none.</returns>
     public static ImmutableArray<(SavedFunction Was, PciAddress? Now)> Choose(HostSnapshot host, SavedGuest saved, Homecoming policy, ImmutableSortedSet<string> accepted, Toolstack toolstack = Toolstack.Xen)
     {
@@ -33,6 +33,7 @@ public static class HomecomingChoice
         // Its own first, for all of them: what is one's own must not become another's substitute.
         var own = saved.Functions.ToDictionary(was => was, was => host.Functions.Values.Where(function => was.Identity.DifferenceTo(function.Identity) is null)
             .OrderByDescending(function => function.Address == was.Address).Select(function => (PciAddress?)function.Address).FirstOrDefault());
+        var livesWithPins = toolstack != Toolstack.Xen || saved.Type == GuestType.Hvm;
         HashSet<PciAddress> used = [.. own.Values.OfType<PciAddress>()];
         // Asked a second time, what the guest has got by then counts as what it gets.
         var start = host.FindGuest(new GuestReference(null, saved.Guest)) is Guest guest && guest.Uuid == saved.Uuid ? guest.Start : (GuestStart?)null;
@@ -41,7 +42,7 @@ public static class HomecomingChoice
             var now = own[was];
             if (policy == Homecoming.Equivalent && (now is not PciAddress at || !CanBeHad(at)))
             {
-                var like = host.Functions.Values.Where(function => !used.Contains(function.Address) && function.Ids == was.Identity.Ids && (function.InterruptPin == 0 || toolstack != Toolstack.Xen)
+                var like = host.Functions.Values.Where(function => !used.Contains(function.Address) && function.Ids == was.Identity.Ids && (function.InterruptPin == 0 || livesWithPins)
                     && CanBeHad(function.Address)).OrderByDescending(function => IsHad(function.Address)).Select(function => (PciAddress?)function.Address).FirstOrDefault();
                 now = like ?? now;
                 if (now is PciAddress taken)

@@ -20,6 +20,9 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
 {
     const string FirstLine = "pcipass saved guest 1";
 
+    /// <summary>How it is virtualised; a record that does not say is of a PV guest.</summary>
+    public GuestType Type { get; init; } = GuestType.Pv;
+
     /// <summary>The risks that were accepted by name for its restart, by whoever had it moved.</summary>
     public ImmutableSortedSet<string> Accepted { get; init; } = [];
 
@@ -32,13 +35,18 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
            where function is not null
            orderby attachment.VirtualSlot, attachment.Address
            select new SavedFunction(attachment.Address, attachment.VirtualSlot, function.Identity),
-    ]);
+    ])
+    {
+        Type = guest.Type,
+    };
 
     public string ToText()
     {
         var text = new StringBuilder($"{FirstLine}\n# Beside the image: which functions \"pcipass restore\" gives back. function ADDRESS SLOT-IN-GUEST IDENTITY\nguest {Guest}\n");
         if (Uuid is not null)
             text.Append($"uuid {Uuid}\n");
+        if (Type == GuestType.Hvm)
+            text.Append("type hvm\n");
         foreach (var function in Functions)
             text.Append($"function {function.Address} {function.VirtualSlot ?? "-"} {function.Identity}\n");
         foreach (var code in Accepted)
@@ -54,6 +62,7 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
             throw new FormatException($"line 1: expected \"{FirstLine}\", found \"{lines[0]}\"");
         GuestName? guest = null;
         string? uuid = null;
+        var type = GuestType.Pv;
         var functions = ImmutableArray.CreateBuilder<SavedFunction>();
         var accepted = ImmutableSortedSet.CreateBuilder<string>(StringComparer.Ordinal);
         var ended = false;
@@ -66,6 +75,7 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
                     case [""] or ["#", ..]: break;
                     case ["guest", var name] when guest is null: guest = GuestName.Parse(name); break;
                     case ["uuid", var word] when uuid is null: uuid = Guid.TryParse(word, out var id) ? id.ToString() : throw new FormatException($"\"{word}\" is no uuid"); break;
+                    case ["type", "hvm"]: type = GuestType.Hvm; break;
                     case ["function", var address, var slot, var identity]:
                         functions.Add(new SavedFunction(PciAddress.Parse(address), slot == "-" ? null : PciAddress.Parse(slot).ToString(), PciIdentity.Parse(identity)));
                         break;
@@ -83,6 +93,6 @@ public sealed record SavedGuest(GuestName Guest, string? Uuid, ImmutableArray<Sa
             throw new FormatException(guest is null ? "it names no guest" : "its last line, \"end\", is missing");
         if (functions.DistinctBy(function => function.Address).Count() != functions.Count)
             throw new FormatException("a function stands in it twice");
-        return new SavedGuest(guest.Value, uuid, functions.ToImmutable()) { Accepted = accepted.ToImmutable() };
+        return new SavedGuest(guest.Value, uuid, functions.ToImmutable()) { Type = type, Accepted = accepted.ToImmutable() };
     }
 }

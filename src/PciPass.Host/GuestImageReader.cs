@@ -36,6 +36,13 @@ public static class GuestImageReader
         }
     }
 
+    /// <summary>Adds how much will be written there of a guest, and whether there is room for it.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="image">Where it would be written.</param>
+    /// <param name="guest">Null where none of that name runs. libvirt leaves out the pages of a guest of QEMU that hold nothing, so how much that is nobody knows.</param>
+    public static GuestImage Sized(HostSystem host, GuestImage image, Guest? guest) =>
+        guest?.Start.Toolstack == Toolstack.Xen ? image with { Size = XenReader.MemoryOf(host, guest.Start), Room = host.Files.Room(image.Path) } : image;
+
     static GuestImage ReadRecord(SysTree files, GuestImage image)
     {
         foreach (var path in image.Existing)

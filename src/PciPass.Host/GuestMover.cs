@@ -36,15 +36,15 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
     /// <summary>Asks whether the other host would take the guest.</summary>
     /// <param name="to">The host.</param>
     /// <param name="version">This program's version: the other's must be the same.</param>
-    /// <param name="path">Where the image would lie.</param>
+    /// <param name="image">Where the image would lie, and how large it may be.</param>
     /// <param name="record">What the guest has here.</param>
     /// <param name="toolstack">What runs it.</param>
-    public Destination Ask(RemoteHost to, string version, string path, SavedGuest record, Toolstack toolstack)
+    public Destination Ask(RemoteHost to, string version, GuestImage image, SavedGuest record, Toolstack toolstack)
     {
         ProgramResult result;
         try
         {
-            result = Run(to, AskDeadline, null, "ask", MovedGuest.Word(version), MovedGuest.Word(path), MovedGuest.Word(record.ToText()), GuestReference.PrefixOf(toolstack));
+            result = Run(to, AskDeadline, null, "ask", MovedGuest.Word(version), MovedGuest.Word(image.Path), MovedGuest.Word(record.ToText()), GuestReference.PrefixOf(toolstack), $"{image.Size ?? 0}");
         }
         catch (HostFailure failure)
         {

@@ -227,6 +227,24 @@ public sealed class LinuxTree(AttributeProcess attributes) : SysTree
         return Libc.LastError is Errno.ENOENT or Errno.ENOTDIR ? false : throw new HostFailure("look at", path, Libc.LastError);
     }
 
+    public override long? Room(string path)
+    {
+        for (var folder = path; ; folder = folder[..Math.Max(1, folder.LastIndexOf('/'))])
+        {
+            try
+            {
+                // Despite the name, statfs(2) of any path.
+                var drive = new DriveInfo(folder);
+                return drive.TotalSize > 0 ? drive.TotalFreeSpace : null;
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                if (folder == "/")
+                    return null;
+            }
+        }
+    }
+
     public override FileStatus? Look(string path) => Stat(path) is var (type, mode, user, group) ? new FileStatus(type == S_IFLNK, user, group, mode) : null;
 
     /// <summary>A regular file's mode, owner and group; null where there is no file.</summary>

@@ -40,6 +40,12 @@ public abstract class SysTree
     public virtual FileStatus? Look(string path) => null;
 
     /// <summary>
+    /// How many bytes root can still write to the file system that a path is on, or would be: that of the nearest folder above it which is
+    /// there. Null where that is not known, as of one in memory that has no limit.
+    /// </summary>
+    public virtual long? Room(string path) => null;
+
+    /// <summary>
     /// Writes a value to an attribute of the kernel by one write(2). Never creates a file. The kernel may take its time, or for
     /// ever: after the deadline the write is left behind, and <see cref="DeadlinePassed"/> is thrown.
     /// </summary>

@@ -107,6 +107,15 @@ static class XenReader
         }
     }
 
+    /// <summary>A guest's memory in bytes, as its balloon is told it (<c>memory/target</c>, in KiB); null where that cannot be read.</summary>
+    public static long? MemoryOf(HostSystem host, GuestStart start)
+    {
+        if (host.ConnectXenstore() is not ByteChannel channel)
+            return null;
+        using var store = new Xenstore(channel, host.Clock);
+        return long.TryParse(store.Read($"/local/domain/{start.Number}/memory/target"), NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes) && kibibytes < long.MaxValue >> 10 ? kibibytes << 10 : null;
+    }
+
     public static string BackendPath(int domId) => $"/local/domain/0/backend/pci/{domId}/0";
 
     /// <summary>

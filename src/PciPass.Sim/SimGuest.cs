@@ -124,6 +124,11 @@ public sealed class SimGuest
             habit = value;
             Later(TimeSpan.Zero, () =>
             {
+                if (Plan.Type == GuestType.Hvm)
+                {
+                    Eject();
+                    return;
+                }
                 Probe();
                 BackendChanged();
             });
@@ -214,13 +219,27 @@ public sealed class SimGuest
             host.Store.Drop(watch);
     }
 
-    /// <summary>An HVM guest gets its functions from its device model, not over xenstore.</summary>
-    internal void PlugHvm(SimFunction function) => Appear($"0000:00:{functions.Count + 5:x2}.0", function);
+    readonly HashSet<PciAddress> ejecting = [];
 
+    /// <summary>An HVM guest gets its functions from its device model, not over xenstore: at this place on its bus, device and function as eight bits.</summary>
+    internal void PlugHvm(int place, SimFunction function) => Appear($"0000:00:{place >> 3:x2}.{place & 7}", function);
+
+    internal bool HasInDeviceModel(PciAddress address) => functions.Any(entry => entry.Value.Address == address);
+
+    /// <summary>The device model asks; the guest lets go when it comes to it.</summary>
     internal void UnplugHvm(PciAddress address)
     {
-        foreach (var (at, _) in functions.Where(entry => entry.Value.Address == address).ToList())
+        ejecting.Add(address);
+        Later(Habit.LetsGo ?? TimeSpan.Zero, Eject);
+    }
+
+    void Eject()
+    {
+        if (Habit.LetsGo is null)
+            return;
+        foreach (var (at, _) in functions.Where(entry => ejecting.Contains(entry.Value.Address)).ToList())
             Vanish(at);
+        ejecting.Clear();
     }
 
     void Later(TimeSpan delay, Action action) => host.Clock.After(delay + TimeSpan.FromMilliseconds(1), () =>

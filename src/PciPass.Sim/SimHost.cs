@@ -57,6 +57,9 @@ public sealed partial class SimHost : HostSystem
     /// <summary>Whether Xen is below the kernel.</summary>
     public bool IsXen { get; }
 
+    /// <summary>How many bytes its disk still takes, as statfs(2) tells it; that a write fails is for <see cref="Faults"/> to say.</summary>
+    public long? Room { get; set; } = 1L << 40;
+
     public bool HasIommu => Iommu.Present;
 
     /// <summary>What goes wrong.</summary>

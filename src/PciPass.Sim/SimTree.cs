@@ -73,6 +73,12 @@ sealed class SimTree(SimHost host) : SysTree
         return Resolve(path, followLast: false) is SimNode node ? new FileStatus(node is SimLink, node.UserId, node.GroupId, node.Mode) : null;
     }
 
+    public override long? Room(string path)
+    {
+        host.Enter($"room at {path}");
+        return host.Room;
+    }
+
     public override void WriteAttribute(string path, string value, TimeSpan deadline)
     {
         host.Enter($"write {path}");

@@ -529,7 +529,7 @@ sealed class SimXl
         if (n > 0 && !starting)
             Store.Write($"{backend}/state", "7");
         if (guest.Plan.Type == GuestType.Hvm)
-            guest.PlugHvm(host.Find(address)!);
+            guest.PlugHvm(int.Parse(Store.ReadText($"{backend}/vdevfn-{n}")!, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture), host.Find(address)!);
         host.WriteDomainConfig(guest);
         result.Value = 0;
     }
@@ -575,6 +575,19 @@ sealed class SimXl
             yield break;
         }
 
+        if (host.FindDomain(domain) is { Plan.Type: GuestType.Hvm } guest)
+        {
+            var left = new StrongBox<bool>();
+            foreach (var wait in RemoveFromDeviceModel(guest, address, left))
+                yield return wait;
+            if (!left.Value && !force)
+            {
+                Log("error", 1486, "unable to remove device", file: "libxl_device.c", function: "device_addrm_aocomplete");
+                process.ExitCode = 1;
+                yield break;
+            }
+        }
+
         // The order is libxl's: the function is taken from the guest in the IOMMU before the guest is asked to let go.
         if (host.Iommu.Owner(address) != domain && host.Find(address) is { Irq: > 0 and var irq })
             Log("error", 2044, $"Domain {domain}:xc_physdev_unmap_pirq irq={irq}", Errno.EINVAL, function: "do_pci_remove");
@@ -585,6 +598,23 @@ sealed class SimXl
             yield return wait;
         // Whatever came of the request to the guest, libxl calls it a success.
         Store.Remove(Info(address, "domid"));
+    }
+
+    /// <summary>The device model asks the guest; libxl looks once a second, ten times (pci_remove_qmp_retry_timer_cb).</summary>
+    IEnumerable<TimeSpan> RemoveFromDeviceModel(SimGuest guest, PciAddress address, StrongBox<bool> left)
+    {
+        var id = $"pci-pt-{address.Bus:x2}_{address.Device:x2}.{address.Function:x1}";
+        if (!guest.HasInDeviceModel(address))
+        {
+            Log("error", 1837, $"Domain {guest.DomId}:Device '{id}' not found", file: "libxl_qmp.c", function: "qmp_ev_parse_error_messages");
+            yield break;
+        }
+        guest.UnplugHvm(address);
+        for (var watchdog = 10; watchdog > 0 && guest.HasInDeviceModel(address); watchdog--)
+            yield return TimeSpan.FromSeconds(1);
+        left.Value = !guest.HasInDeviceModel(address);
+        if (!left.Value)
+            Log("warning", 2218, $"Domain {guest.DomId}:timed out waiting for DM to remove {id}", function: "pci_remove_timeout");
     }
 
     IEnumerable<TimeSpan> RemoveFromXenstore(int domain, PciAddress address)
@@ -600,8 +630,6 @@ sealed class SimXl
             yield break;
         Store.Write($"{backend}/state-{n}", "5");
         Store.Write($"{backend}/state", "7");
-        if (guest.Plan.Type == GuestType.Hvm)
-            guest.UnplugHvm(address);
         ready.Value = false;
         // Between the first look and the guest's answer the state is not yet 4 again: the watchers have not run.
         yield return TimeSpan.FromMilliseconds(1);
@@ -689,7 +717,8 @@ sealed class SimXl
         process.Error($"Saving to {file} new xl format (info 0x3/0x0/{host.DomainConfig(guest).Length + 6})");
         guest.IsSuspended = true;
         yield return TimeSpan.FromSeconds(3);
-        host.WriteImage(file, SimImage.Write(host.DomainConfig(guest), guest.HasHadPin));
+        // An HVM guest's kernel says that it cannot have its interrupt again, and goes on (seen in the lab).
+        host.WriteImage(file, SimImage.Write(host.DomainConfig(guest), guest is { HasHadPin: true, Plan.Type: GuestType.Pv }));
         (guest.IsPaused, guest.IsSuspended) = (leavesPaused, false);
         if (!goesOn)
             host.End(guest, leavesNodes: guest.Functions.Count > 0);

@@ -24,6 +24,13 @@ public abstract class FileContract
     }
 
     [Fact]
+    public void A_folder_that_is_not_there_yet_has_the_room_of_the_nearest_that_is()
+    {
+        Assert.NotNull(Files.Room(Folder));
+        Assert.InRange(Files.Room($"{Folder}/not/there")!.Value, 1, long.MaxValue);
+    }
+
+    [Fact]
     public void Nothing_is_left_beside_a_replaced_file()
     {
         Files.ReplaceFile(Path, "one"u8);

@@ -67,6 +67,27 @@ public class SaveTests
     static SimHost Restored(string attach) => Host(attach, $"save web1 {Image}", $"restore {Image}");
 
     [Fact]
+    public void An_HVM_guest_comes_back_with_its_card_whatever_pin_that_has()
+    {
+        var host = Host("attach 09:00.0 08:00.0 hvm1 --accept holds-data", "detach 08:00.0 hvm1");
+        Told.By(host, $"save hvm1 {Image}").Says(0);
+        Assert.Contains("\ntype hvm\n", host.Files.ReadText($"{Image}.pcipass"), StringComparison.Ordinal);
+        Assert.Null(host.FindGuest("hvm1"));
+        Assert.Contains("done: hvm1 has 0000:09:00.0 as 0000:00:04.0", Told.By(host, $"restore {Image}").Says(0), StringComparison.Ordinal);
+        Assert.Single(host.FindGuest("hvm1")!.Functions);
+        Told.By(host, "detach 09:00.0 hvm1").Says(0);
+        Assert.Equal("e1000e", host.Function("09:00.0").Driver);
+    }
+
+    [Fact]
+    public void Of_Xens_guests_those_of_another_type_are_refused()
+    {
+        var host = HostText.Parse("0000:06:00.0 050000 driver=pciback\nguest web1 3 pvh");
+        var request = new Request(Verb.Save, [], new GuestReference(null, host.Guests[0].Name), []) { Image = new GuestImage("/tmp/web1") { HasFolder = true } };
+        Assert.Equal("survival-unknown", Assert.Single(Planner.Plan(host, request).Refusals).Code);
+    }
+
+    [Fact]
     public void A_guest_without_functions_can_be_saved_too()
     {
         var host = Host($"save web1 {Image}", $"restore {Image}");
@@ -121,9 +142,7 @@ public class SaveTests
     }
 
     [Theory]
-    [InlineData("can-save hvm1", "survival-unknown")]
     [InlineData("can-save nobody", "guest-unknown")]
-    [InlineData("can-migrate hvm1", "survival-unknown")]
     [InlineData("save web1 /no/such/folder/web1", "image-place")]
     [InlineData("save web1 /etc/xen/web1.cfg", "image-place")]
     [InlineData("restore /var/lib/xen/save/nothing", "image-unreadable")]
@@ -137,12 +156,33 @@ public class SaveTests
         Assert.Equal(text, host.ToText());
     }
 
+    [Fact]
+    public void A_guest_whose_memory_does_not_fit_is_refused_before_it_loses_anything()
+    {
+        var host = Host("attach 06:00.0 web1");
+        var text = host.ToText();
+        host.Room = (256 << 20) - 1;
+        var refusal = Told.By(host, $"save web1 {Image}").Says(1);
+        Assert.Contains("[image-room]", refusal, StringComparison.Ordinal);
+        Assert.Contains("256 MiB of memory, and the file system has room for 255 MiB", refusal, StringComparison.Ordinal);
+        Assert.Equal(text, host.ToText());
+        // A file system may make less of it than it is; and what is not known refuses nothing.
+        Told.By(host, $"save web1 {Image} --accept image-room").Says(0);
+        foreach (var room in (long?[])[256 << 20, null])
+        {
+            host = Host("attach 06:00.0 web1");
+            host.Room = room;
+            Told.By(host, $"save web1 {Image}").Says(0);
+        }
+    }
+
     [Theory]
     [InlineData("", "")]
     [InlineData("attach 05:00.0 06:00.0 web1", "a plain xl save would leave web1 hanging, and end with 0: it has 0000:05:00.0, 0000:06:00.0; instead:  pcipass save web1 FILE, or pcipass migrate web1 HOST\n")]
     [InlineData("attach 06:00.0 web1; detach 06:00.0 web1", "")]
     [InlineData("attach 09:00.0 web1; detach 09:00.0 web1", "a plain xl save would kill web1, and end with 0: since its start it has had 0000:09:00.0, with an interrupt pin; only a new start of it helps\n")]
-    [InlineData("attach 09:00.0 hvm1", "")]
+    [InlineData("attach 09:00.0 hvm1", "a plain xl save would leave 0000:09:00.0 in hvm1 for good, and end with 0: restored, it no longer lets go of what it has; instead:  pcipass save hvm1 FILE, or pcipass migrate hvm1 HOST\n")]
+    [InlineData("attach 09:00.0 hvm1; detach 09:00.0 hvm1", "")]
     public void Guests_says_what_a_plain_save_would_do(string before, string sentence)
     {
         var host = Host(before.Split("; ", StringSplitOptions.RemoveEmptyEntries));

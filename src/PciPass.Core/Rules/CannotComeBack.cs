@@ -16,7 +16,7 @@ public sealed class CannotComeBack : Rule
         foreach (var managed in host.Attachments.Where(attachment => attachment.Guest == guest.Start && attachment.IsManaged))
             yield return Refuse(managed.Address, $"guest {name} would come back without {managed.Address}", "libvirt manages it (managed='yes'), and gives it to the host's driver as soon as it is out",
                 $"pcipass detach {managed.Address} {name}; pcipass attach {managed.Address} {name}     and it is pcipass' to give");
-        if (guest is { Type: Core.GuestType.Pv, SaysPassthrough: false })
+        if (guest is { Start.Toolstack: Toolstack.Xen, SaysPassthrough: false })
             yield return RefuseUnlessAccepted(name, $"guest {name} would come back without its functions", $"libxl's record of {guest.Start.Words} does not say passthrough=\"enabled\"",
                 $"set passthrough=\"enabled\" in the configuration of {name} and start it again");
     }

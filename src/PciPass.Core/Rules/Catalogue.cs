@@ -25,6 +25,7 @@ public static class Catalogue
         new GuestMemoryHole(),
         new HotplugLimit(),
         new ImagePlace(),
+        new ImageRoom(),
         new ImageUnreadable(),
         new NotThereToReturn(),
         new AlreadyRunning(),

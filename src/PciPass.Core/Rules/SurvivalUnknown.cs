@@ -4,22 +4,22 @@ namespace PciPass.Core.Rules;
 public sealed class SurvivalUnknown : Rule
 {
     public override string Code => "survival-unknown";
-    public override string Meaning => "That a guest of this type goes on after it was saved and restored or moved has been seen for Xen's PV guests and for libvirt's guests of QEMU; of Xen's, one that libvirt runs is not saved by xl behind its back.";
+    public override string Meaning => "That a guest of this type goes on after it was saved and restored or moved has been seen for Xen's PV and HVM guests and for libvirt's guests of QEMU; of Xen's, one that libvirt runs is not saved by xl behind its back.";
     public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU (hw/vfio/migration.c) blocks migration, and so saving, while a function is in whose driver has no migration: \"VFIO device doesn't support migration\" (QEMU 7.2), and libvirt 9.0 says the same to virsh save (seen in the lab).";
     public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
     public override Weights Weights => Weights.Refuse;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest || guest is { Type: Core.GuestType.Pv, RunBy: not Toolstack.Libvirt }
+        if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest || guest is { Type: Core.GuestType.Pv or Core.GuestType.Hvm, RunBy: Toolstack.Xen }
             || guest.Start.Toolstack == Toolstack.Libvirt)
             yield break;
         var what = $"guest {name} cannot be {(request.Verb == Verb.Save ? "saved" : "migrated")}";
         const string Anew = "shut it down inside, and start it again with its functions";
         yield return guest switch
         {
-            { Type: Core.GuestType.Pv, RunBy: Toolstack.Libvirt } => Refuse(name, what, "libvirt runs it, and xl would end it behind libvirt's back", Anew),
-            { Start.Toolstack: Toolstack.Xen } => Refuse(name, what, $"it is no PV guest (xenstore /libxl/{guest.Start}/type), and of Xen's only those were seen to survive with functions", Anew),
+            { IsLibvirts: true } => Refuse(name, what, "libvirt runs it, and xl would end it behind libvirt's back", Anew),
+            { Start.Toolstack: Toolstack.Xen } => Refuse(name, what, $"it is neither a PV nor an HVM guest (xenstore /libxl/{guest.Start}/type), and of Xen's only those were seen to survive", Anew),
             _ when request.Functions.IsEmpty => Refuse(name, what, "somebody started its QEMU by hand, and only he can start one that takes the image; it has no function, so nothing stands in his way", "QEMU's own command migrate, over its monitor"),
             _ => Refuse(name, what, $"somebody started its QEMU by hand, and only he can start one that takes the image; QEMU refuses to write it while {Have(request)} in it: a function on vfio-pci has a state that nobody can read and write",
                 $"pcipass detach {string.Join(' ', request.Functions)} {name.Name}, QEMU's own command migrate over its monitor, and pcipass attach"),

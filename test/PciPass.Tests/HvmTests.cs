@@ -1,0 +1,32 @@
+using PciPass.Sim;
+using Xunit;
+
+namespace PciPass.Tests;
+
+/// <summary>Functions of HVM guests, which have them through their device model, on the simulated host.</summary>
+public class HvmTests
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_the_guest_lets_go_of_too_late_comes_back_at_the_next_try(bool isWanted)
+    {
+        var host = Machines.Make("");
+        Told.By(host, "attach 09:00.0 hvm1").Says(0);
+        var guest = host.FindGuest("hvm1")!;
+        guest.Habit = FrontendHabit.NeverLetsGo;
+        var told = Told.By(host, "detach 09:00.0 hvm1").Says(3);
+        Assert.Contains("guest hvm1 has not let go of 0000:09:00.0 in the ten seconds that xl waits; where it does so later, the same command completes it", told, StringComparison.Ordinal);
+        Assert.Single(guest.Functions);
+        guest.Habit = FrontendHabit.Prompt;
+        host.Clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Empty(guest.Functions);
+        // Until then, xenstore says that the guest has it, and so does pcipass.
+        if (isWanted)
+            Assert.Contains("[attached]", Told.By(host, "attach 09:00.0 hvm1").Says(1), StringComparison.Ordinal);
+        Told.By(host, "detach 09:00.0 hvm1").Says(0);
+        Assert.Equal("e1000e", host.Function("09:00.0").Driver);
+        Told.By(host, "attach 09:00.0 hvm1").Says(0);
+        Assert.Single(guest.Functions);
+    }
+}
