@@ -8,12 +8,12 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
 {
     const string Seen = "0000:00:03.0";
 
-    void StartCounting() => Host.RunIn("hvm1", "kill $(cat /run/counter 2>/dev/null) 2>/dev/null; (i=0; while :; do i=$((i+1)); echo $i >/run/count; usleep 200000; done) >/dev/null 2>&1 & echo $! >/run/counter").Exits(0);
+    void StartCounting() => Host.RunIn("hvm1", "kill $(cat /run/counter 2>/dev/null) 2>/dev/null; (i=0; while :; do i=$((i+1)); echo $i >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 & echo $! >/run/counter").Exits(0);
 
     /// <summary>How far it has counted; fails where it counts no more.</summary>
     int Counted()
     {
-        var counts = Host.RunIn("hvm1", "read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
+        var counts = Host.RunIn("hvm1", "until [ -e /run/count ]; do usleep 50000; done; read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
         Assert.True(counts[1] > counts[0], $"hvm1 no longer counts: {counts[0]}, {counts[1]}");
         return counts[1];
     }

@@ -11,13 +11,13 @@ public sealed partial class LabRich
     void StartCounting(string guest)
     {
         Host.Run($"sed -e 's/web1/{guest}/; s/^memory = .*/memory = 128/' /etc/xen/web1.cfg >/tmp/{guest}.cfg && xl create /tmp/{guest}.cfg").Exits(0);
-        Host.RunIn(guest, "(i=0; while :; do i=$((i+1)); echo $i >/run/count; usleep 200000; done) >/dev/null 2>&1 &").Exits(0);
+        Host.RunIn(guest, "(i=0; while :; do i=$((i+1)); echo $i >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 &").Exits(0);
     }
 
     /// <summary>How far it has counted; fails where it counts no more.</summary>
     int Counted(string guest)
     {
-        var counts = Host.RunIn(guest, "read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
+        var counts = Host.RunIn(guest, "until [ -e /run/count ]; do usleep 50000; done; read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
         Assert.True(counts[1] > counts[0], $"{guest} no longer counts: {counts[0]}, {counts[1]}");
         return counts[1];
     }
