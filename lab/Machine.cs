@@ -146,8 +146,7 @@ public sealed record Machine
     public static Machine LibvirtXen { get; } = Demo with { HasLibvirt = true };
 
     /// <summary>The demo's machine with a device model, which runs fully virtualised guests.</summary>
-    public static Machine Hvm { get; } =
-        Demo with { HasDeviceModel = true, Memory = 2560 };
+    public static Machine Hvm { get; } = Demo with { HasDeviceModel = true, Memory = 2560 };
 
     /// <summary>
     /// Xen with what the demo has not: a card of two functions (01:00.0, 01:00.1), two cards behind a conventional bridge (03:01.0, 03:02.0),

@@ -7,7 +7,7 @@ const string Usage = """
            lab contract RESULTS            the rules of the simulated host and where they were confirmed, from test results (TRX)
            lab pages                       the manual pages and whatever else is made of the program itself
            lab run MACHINE [--] COMMAND    boots, runs one command, prints what it printed, ends with its exit code
-    MACHINE is demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, noiommu or stacks. Logs: artifacts/lab/logs/
+    MACHINE is demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, hvm, noiommu or stacks. Logs: artifacts/lab/logs/
     """;
 
 try
@@ -131,7 +131,7 @@ static LabMachine Boot(string name)
         "noiommu" => Machine.DemoWithoutIommu,
         "stacks" => Machine.Stacks,
         "many" => Machine.Many,
-        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, noiommu, stacks and many"),
+        _ => throw new LabException($"there is no machine \"{name}\"; there are demo, rich, slow-disk, contract, linux, contract-linux, kvm, libvirt, libvirt-xen, hvm, noiommu, stacks and many"),
     };
     var images = Images.Ensure(Console.Error.WriteLine);
     // The program under test goes along when it has been built.

@@ -15,9 +15,8 @@ fill() {
     # The device model names Xen's libraries, which dom0's image has.
     library_path=$library_path:$out/payload/root/lib/x86_64-linux-gnu:$out/payload/root/usr/lib/x86_64-linux-gnu
     tree_programs "$tree" usr/libexec/xen-qemu-system-i386
-    mkdir -p "$tree/usr/lib/xen-4.17/boot" "$tree"/usr/share/{seabios,qemu}
+    mkdir -p "$tree/boot" "$tree/usr/lib/xen-4.17/boot" "$tree"/usr/share/{seabios,qemu}
     cp "$root/usr/lib/xen-4.17/boot/hvmloader" "$tree/usr/lib/xen-4.17/boot/"
-    mkdir -p "$tree/boot"
     cp "$out"/payload/root/boot/vmlinuz-* "$tree/boot/vmlinuz"
     cp -L "$root"/usr/share/seabios/{bios-256k,vgabios-stdvga}.bin "$tree/usr/share/seabios/"
     # Its display, which the guest has none of, wants to know a keyboard.

@@ -89,11 +89,11 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
     /// <summary>xl refuses nothing, ends with 0, and has no hook that could refuse it (docs/save.md): so it is said where guests are looked at.</summary>
     static string? PlainSaveOf(HostSnapshot host, Guest guest, ImmutableArray<Attachment> live)
     {
-        if (guest.Start.Toolstack != Toolstack.Xen)
+        if (guest is not { Start.Toolstack: Toolstack.Xen, Type: GuestType.Pv or GuestType.Hvm })
             return null;
         var instead = $"instead:  pcipass save {guest.Name} FILE, or pcipass migrate {guest.Name} HOST";
         var has = string.Join(", ", live.Select(attachment => attachment.Address));
-        if (guest.Type != GuestType.Pv)
+        if (guest.Type == GuestType.Hvm)
             return live.Length > 0 ? $"a plain xl save would leave {has} in {guest.Name} for good, and end with 0: restored, it no longer lets go of what it has; {instead}" : null;
         var pins = live.Select(attachment => attachment.Address).Union(guest.History?.Functions ?? []).Where(address => host.Find(address) is { InterruptPin: not 0 }).Order().ToArray();
         return pins.Length > 0 ? $"a plain xl save would kill {guest.Name}, and end with 0: since its start it has had {string.Join(", ", pins)}, with an interrupt pin; only a new start of it helps"

@@ -12,5 +12,5 @@ public sealed class HvmContractInLab(HvmMachine machine) : HvmContract
 
     protected override void Settle(string place, bool has) => machine.RunIn("hvm1", $"until {(has ? "" : "! ")}[ -e /sys/bus/pci/devices/{place} ]; do sleep 1; done").Exits(0);
 
-    protected override void Restored() => machine.WasReady();
+    protected override void Restored() => CountingGuest.WasReady(machine, "hvm1");
 }

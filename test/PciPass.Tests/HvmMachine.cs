@@ -10,7 +10,4 @@ public sealed class HvmMachine() : LabHost(Machine.Hvm, "test-hvm", "hvm1"), ICo
 {
     /// <summary>Its dom0, for the contract.</summary>
     internal HostSystem System => new LabSystem(Booted);
-
-    /// <summary>A guest that was started from an image, or moved, has booted long ago: nobody need wait for it to say so.</summary>
-    public void WasReady() => Run(": >/run/lab/guest-$(xl domid hvm1).ready").Exits(0);
 }

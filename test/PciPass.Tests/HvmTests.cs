@@ -9,7 +9,7 @@ public class HvmTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void What_the_guest_lets_go_of_too_late_comes_back_at_the_next_try(bool isWanted)
+    public void What_the_guest_lets_go_of_too_late_comes_back_at_the_next_try(bool asksAgain)
     {
         var host = Machines.Make("");
         Told.By(host, "attach 09:00.0 hvm1").Says(0);
@@ -22,7 +22,7 @@ public class HvmTests
         host.Clock.Advance(TimeSpan.FromSeconds(1));
         Assert.Empty(guest.Functions);
         // Until then, xenstore says that the guest has it, and so does pcipass.
-        if (isWanted)
+        if (asksAgain)
             Assert.Contains("[attached]", Told.By(host, "attach 09:00.0 hvm1").Says(1), StringComparison.Ordinal);
         Told.By(host, "detach 09:00.0 hvm1").Says(0);
         Assert.Equal("e1000e", host.Function("09:00.0").Driver);

@@ -8,16 +8,6 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
 {
     const string Seen = "0000:00:03.0";
 
-    void StartCounting() => Host.RunIn("hvm1", "kill $(cat /run/counter 2>/dev/null) 2>/dev/null; (i=0; while :; do i=$((i+1)); echo $i >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 & echo $! >/run/counter").Exits(0);
-
-    /// <summary>How far it has counted; fails where it counts no more.</summary>
-    int Counted()
-    {
-        var counts = Host.RunIn("hvm1", "until [ -e /run/count ]; do usleep 50000; done; read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
-        Assert.True(counts[1] > counts[0], $"hvm1 no longer counts: {counts[0]}, {counts[1]}");
-        return counts[1];
-    }
-
     void Pings() => Host.RunIn("hvm1", "until [ -e /sys/class/net/eth0 ]; do sleep 1; done; net-check eth0").Exits(0).Says(", 0% packet loss");
 
     void GivesBack()
@@ -43,16 +33,16 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
     [Fact]
     public void A_guest_with_a_card_with_an_interrupt_pin_is_saved_and_goes_on_where_it_was_and_its_card_works()
     {
-        StartCounting();
+        CountingGuest.Start(Host, "hvm1");
         Host.Pcipass("attach 09:00.0 hvm1").Exits(0);
         Pings();
         Host.Pcipass("guests").Exits(0).Says($"a plain xl save would leave {Card} in hvm1 for good");
-        var counted = Counted();
+        var counted = CountingGuest.Counted(Host, "hvm1").Count;
         Host.Pcipass("save hvm1 /tmp/hvm1").Exits(0).Says("done: guest hvm1 is saved in /tmp/hvm1");
         Host.Run("xl domid hvm1").Exits(1);
         Host.Pcipass("restore /tmp/hvm1").Exits(0).Says($"done: hvm1 has {Card} as {Seen}");
-        WasReady();
-        Assert.True(Counted() > counted);
+        CountingGuest.WasReady(Host, "hvm1");
+        Assert.True(CountingGuest.Counted(Host, "hvm1").Count > counted);
         Pings();
         Host.Run("rm /tmp/hvm1 /tmp/hvm1.pcipass").Exits(0);
         GivesBack();
@@ -63,12 +53,12 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
     [Trait("Category", "Nightly")]
     public void A_plain_save_of_a_guest_with_a_card_leaves_the_card_in_it_for_good()
     {
-        StartCounting();
+        CountingGuest.Start(Host, "hvm1");
         Host.Pcipass("attach 09:00.0 hvm1").Exits(0);
         Pings();
         Host.Run("xl save hvm1 /tmp/hvm1 2>/dev/null && xl restore /tmp/hvm1 2>/dev/null && rm /tmp/hvm1").Exits(0);
-        WasReady();
-        Assert.True(Counted() > 0);
+        CountingGuest.WasReady(Host, "hvm1");
+        Assert.True(CountingGuest.Counted(Host, "hvm1").Count > 0);
         Pings();
         Host.Pcipass("detach 09:00.0 hvm1").Exits(3).Says("guest hvm1 has not let go of 0000:09:00.0 in the ten seconds that xl waits");
         Host.Run("xl destroy hvm1 && xl create /etc/xen/hvm1.cfg 2>/dev/null").Exits(0);
@@ -81,18 +71,16 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
     [Trait("Category", "Nightly")]
     public void A_guest_whose_card_was_taken_out_is_moved_by_xl_while_it_runs()
     {
-        StartCounting();
+        CountingGuest.Start(Host, "hvm1");
         Host.Pcipass("attach 09:00.0 hvm1").Exits(0);
         Pings();
         Host.Pcipass("detach 09:00.0 hvm1").Exits(0);
-        var counted = Counted();
+        var counted = CountingGuest.Counted(Host, "hvm1").Count;
         Host.Run("printf '#!/bin/sh\\nshift\\nexec sh -c \"$*\"\\n' >/tmp/here; chmod +x /tmp/here; xl migrate -s /tmp/here hvm1 localhost 2>/tmp/moved || { cat /tmp/moved; exit 1; }; rm /tmp/here /tmp/moved").Exits(0);
-        WasReady();
-        Assert.True(Counted() > counted);
+        CountingGuest.WasReady(Host, "hvm1");
+        Assert.True(CountingGuest.Counted(Host, "hvm1").Count > counted);
         Host.Pcipass("attach 09:00.0 hvm1").Exits(0);
         Pings();
         GivesBack();
     }
-
-    void WasReady() => ((HvmMachine)Host).WasReady();
 }

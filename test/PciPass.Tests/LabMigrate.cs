@@ -1,4 +1,3 @@
-using System.Globalization;
 using PciPass.Lab;
 using Xunit;
 using Xunit.Abstractions;
@@ -25,28 +24,15 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
     LabHost First => hosts.First;
     LabHost Second => hosts.Second;
 
-    /// <summary>A small guest that counts, five a second, and notes the longest time that it stood still by its own clock, which goes on with the host's.</summary>
+    /// <summary>A small guest that counts.</summary>
     void StartCounting(string guest)
     {
         First.Run($"sed -e 's/web1/{guest}/; s/^memory = .*/memory = 128/' /etc/xen/web1.cfg >/tmp/{guest}.cfg && xl create /tmp/{guest}.cfg").Exits(0);
-        First.RunIn(guest, """
-            (i=0; g=0; l=$(date +%s); while :; do i=$((i+1)); n=$(date +%s); [ $((n - l)) -le $g ] || g=$((n - l)); l=$n; echo $i $g >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 &
-            """).Exits(0);
+        CountingGuest.Start(First, guest);
     }
-
-    /// <summary>How far it has counted, and how many seconds it stood still at most; fails where it counts no more.</summary>
-    static (int Count, int Still) Counted(LabHost host, string guest)
-    {
-        var words = host.RunIn(guest, "read a g </run/count; sleep 2; read b g </run/count; echo $a $b $g").Exits(0).Stdout.Trim().Split(' ').Select(word => int.Parse(word, CultureInfo.InvariantCulture)).ToArray();
-        Assert.True(words[1] > words[0], $"{guest} no longer counts: {words[0]}, {words[1]}");
-        return (words[1], words[2]);
-    }
-
-    /// <summary>A guest that came from elsewhere has booted long ago: nobody need wait for it to say so.</summary>
-    static void WasReady(LabHost host, string guest) => host.Run($": >/run/lab/guest-$(xl domid {guest}).ready").Exits(0);
 
     /// <summary>No image is left, and every operation has ended.</summary>
-    static void AtRest(LabHost host) => Assert.Equal("", host.Run("ls /var/lib/pcipass/moved 2>/dev/null; grep -L '^end ' /var/lib/pcipass/journal/* 2>/dev/null").Stdout);
+    internal static void AtRest(LabHost host) => Assert.Equal("", host.Run("ls /var/lib/pcipass/moved 2>/dev/null; grep -L '^end ' /var/lib/pcipass/journal/* 2>/dev/null").Stdout);
 
     [Fact]
     public void A_guest_moves_with_its_function_and_goes_on_where_it_was_and_comes_back()
@@ -55,13 +41,13 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
         First.Pcipass("attach 00:10.0 move1").Exits(0);
         First.RunIn("move1", Bar + "devmem $a 32 0x5afe1234").Exits(0);
         First.Pcipass("can-migrate move1 xen2").Exits(0).Says($"guest move1 can be migrated; {Memory} would go out before");
-        var (counted, _) = Counted(First, "move1");
+        var (counted, _) = CountingGuest.Counted(First, "move1");
 
         var there = First.Pcipass("migrate move1 xen2", Patience).Exits(0);
         there.Says("done: guest move1 runs on xen2", $"xen2: done: move1 has {Memory} as 0000:00:00.0");
         First.Run("xl domid move1").Exits(1);
-        WasReady(Second, "move1");
-        var (now, still) = Counted(Second, "move1");
+        CountingGuest.WasReady(Second, "move1");
+        var (now, still) = CountingGuest.Counted(Second, "move1");
         Assert.True(now > counted);
         // Another function than the one before: it answers, and holds what is written into it here.
         Second.RunIn("move1", Bar + "devmem $a 32 0x600d0002; devmem $a 32").Exits(0).Says("0x600D0002");
@@ -72,8 +58,8 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
         First.Pcipass("detach 00:10.0 move1").Exits(0);
         var back = Second.Pcipass("migrate move1 xen1", Patience).Exits(0);
         back.Says("done: guest move1 runs on xen1");
-        WasReady(First, "move1");
-        Assert.True(Counted(First, "move1").Count > now);
+        CountingGuest.WasReady(First, "move1");
+        Assert.True(CountingGuest.Counted(First, "move1").Count > now);
         First.RunIn("move1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
         output.WriteLine($"back in {back.Seconds:0} s");
         Second.Pcipass("detach 00:10.0 move1").Exits(0);
@@ -97,10 +83,10 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
         First.Pcipass("attach 04:00.1 move2").Exits(0);
         // There, the one at the same place is another guest's already.
         Second.Run("sed -e 's/web1/other2/; s/^memory = .*/memory = 128/' /etc/xen/web1.cfg >/tmp/other2.cfg && xl create /tmp/other2.cfg && pcipass attach 04:00.1 other2").Exits(0);
-        var (counted, _) = Counted(First, "move2");
+        var (counted, _) = CountingGuest.Counted(First, "move2");
         First.Pcipass("migrate move2 xen2", Patience).Exits(0).Says("done: guest move2 runs on xen2", "xen2: done: move2 has 0000:04:00.2");
-        WasReady(Second, "move2");
-        Assert.True(Counted(Second, "move2").Count > counted);
+        CountingGuest.WasReady(Second, "move2");
+        Assert.True(CountingGuest.Counted(Second, "move2").Count > counted);
         Second.RunIn("move2", "show-pci").Exits(0).Says("1b36:0010");
         Second.Run("pcipass detach 04:00.2 move2 && pcipass detach 04:00.1 other2 && xl destroy move2 && xl destroy other2").Exits(0);
         First.Pcipass($"detach {Virtual} move2").Exits(0);
@@ -111,12 +97,12 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
     {
         StartCounting("move3");
         First.Pcipass("attach 00:10.0 move3").Exits(0);
-        var (counted, _) = Counted(First, "move3");
+        var (counted, _) = CountingGuest.Counted(First, "move3");
         // While the image is copied: the other host was not told to start it yet.
         First.Run("pcipass migrate move3 xen2 2>/tmp/said & victim=$!; until grep -q '^  copy ' /tmp/said; do kill -0 $victim || break; usleep 50000; done; kill -9 $victim; wait $victim; :", Patience).Exits(0);
         First.Pcipass("recover", Patience).Exits(0).Says("(migrate) was interrupted", "is undone");
         Second.Run("xl domid move3").Exits(1);
-        Assert.True(Counted(First, "move3").Count > counted);
+        Assert.True(CountingGuest.Counted(First, "move3").Count > counted);
         AtRest(First);
 
         // While the other host starts it: that goes on there, and is what counts.
@@ -127,8 +113,8 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
         Assert.True(here != there, $"here {here}, there {there}");
         var at = there ? Second : First;
         if (there)
-            WasReady(Second, "move3");
-        Assert.True(Counted(at, "move3").Count > counted);
+            CountingGuest.WasReady(Second, "move3");
+        Assert.True(CountingGuest.Counted(at, "move3").Count > counted);
         at.RunIn("move3", Bar + "devmem $a 32").Exits(0);
         at.Pcipass("detach 00:10.0 move3").Exits(0);
         at.Run("xl destroy move3").Exits(0);
@@ -142,13 +128,13 @@ public sealed class LabMigrate(LabMigrate.Two hosts, ITestOutputHelper output) :
     {
         StartCounting("move4");
         First.Pcipass("attach 00:10.0 move4").Exits(0);
-        var (counted, _) = Counted(First, "move4");
+        var (counted, _) = CountingGuest.Counted(First, "move4");
         Second.Run("sed -e 's/web1/other4/; s/^memory = .*/memory = 128/' /etc/xen/web1.cfg >/tmp/other4.cfg && xl create /tmp/other4.cfg").Exits(0);
         Second.Pcipass("attach 00:10.0 other4").Exits(0);
         First.Pcipass("migrate move4 xen2").Exits(1).Says("[target-refuses]", "xen2 says: ");
         First.Pcipass("migrate move4 xen3").Exits(1).Says("[target-refuses]", "xen3 does not answer");
         First.Pcipass("migrate move4 -- -oProxyCommand=reboot").Exits(2);
-        Assert.True(Counted(First, "move4").Count > counted);
+        Assert.True(CountingGuest.Counted(First, "move4").Count > counted);
         First.RunIn("move4", Bar + "devmem $a 32").Exits(0);
         Second.Run("pcipass detach 00:10.0 other4; xl destroy other4").Exits(0);
         First.Run("pcipass detach 00:10.0 move4; xl destroy move4").Exits(0);

@@ -7,23 +7,12 @@ public sealed partial class LabRich
 {
     const string Memory = "0000:00:10.0", PinCard = "0000:3b:00.0";
 
-    /// <summary>A small guest that counts, five a second.</summary>
+    /// <summary>A small guest that counts.</summary>
     void StartCounting(string guest)
     {
         Host.Run($"sed -e 's/web1/{guest}/; s/^memory = .*/memory = 128/' /etc/xen/web1.cfg >/tmp/{guest}.cfg && xl create /tmp/{guest}.cfg").Exits(0);
-        Host.RunIn(guest, "(i=0; while :; do i=$((i+1)); echo $i >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 &").Exits(0);
+        CountingGuest.Start(Host, guest);
     }
-
-    /// <summary>How far it has counted; fails where it counts no more.</summary>
-    int Counted(string guest)
-    {
-        var counts = Host.RunIn(guest, "until [ -e /run/count ]; do usleep 50000; done; read a </run/count; sleep 1; read b </run/count; echo $a $b").Exits(0).Stdout.Trim().Split(' ').Select(int.Parse).ToArray();
-        Assert.True(counts[1] > counts[0], $"{guest} no longer counts: {counts[0]}, {counts[1]}");
-        return counts[1];
-    }
-
-    /// <summary>A restored guest has booted long ago: nobody need wait for it to say so.</summary>
-    void WasReady(string guest) => Host.Run($": >/run/lab/guest-$(xl domid {guest}).ready").Exits(0);
 
     [Fact]
     public void A_guest_with_a_function_without_interrupt_pin_is_saved_and_goes_on_where_it_was_and_its_function_works()
@@ -34,22 +23,28 @@ public sealed partial class LabRich
         Host.RunIn("save1", Bar + "devmem $a 32 0x5afe1234").Exits(0);
         Host.Pcipass("can-save save1").Exits(0).Says($"guest save1 can be saved; {Memory} would go out before");
 
+        // Without room for its memory it is refused before it loses anything.
+        Host.Run("mkdir /tmp/small && mount -t tmpfs -o size=16m small /tmp/small").Exits(0);
+        Host.Pcipass("save save1 /tmp/small/save1").Exits(1).Says("[image-room]", "it has 128 MiB of memory, and the file system has room for 16 MiB");
+        Host.RunIn("save1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
+        Host.Run("umount /tmp/small && rmdir /tmp/small").Exits(0);
+
         // Killed while xl writes the image: the guest goes on, with its function.
-        var counted = Counted("save1");
+        var counted = CountingGuest.Counted(Host, "save1").Count;
         Host.Run("pcipass save save1 /tmp/killed & victim=$!; until [ -s /tmp/killed ]; do kill -0 $victim || break; usleep 50000; done; kill -9 $victim; wait $victim; [ ! -e /tmp/killed.pcipass ]").Exits(0);
         Host.Pcipass("recover").Exits(0).Says("(save) was interrupted", "is undone");
         Host.Run("ls /tmp/killed").Exits(1);
         Host.RunIn("save1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
-        Assert.True(Counted("save1") > counted);
+        Assert.True(CountingGuest.Counted(Host, "save1").Count > counted);
 
-        counted = Counted("save1");
+        counted = CountingGuest.Counted(Host, "save1").Count;
         Host.Pcipass("save save1 /tmp/save1").Exits(0).Says("done: guest save1 is saved in /tmp/save1");
         Host.Run("xl domid save1").Exits(1);
         Assert.Equal("600", Host.Run("stat -c %a /tmp/save1").Stdout.Trim());
         Assert.Equal("pciback", Host.DriverOf(Memory));
         Host.Pcipass("restore /tmp/save1").Exits(0).Says($"done: save1 has {Memory} as 0000:00:00.0");
-        WasReady("save1");
-        Assert.True(Counted("save1") > counted);
+        CountingGuest.WasReady(Host, "save1");
+        Assert.True(CountingGuest.Counted(Host, "save1").Count > counted);
         Host.RunIn("save1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
         Host.Pcipass("detach 00:10.0 save1").Exits(0);
         Host.Run("xl destroy save1; rm /tmp/save1 /tmp/save1.pcipass").Exits(0);
@@ -64,11 +59,11 @@ public sealed partial class LabRich
         Host.Pcipass("can-save save2").Exits(1).Says("[had-interrupt-pin]", $"it has had {PinCard} since it was started");
         Host.Pcipass("save save2 /tmp/save2").Exits(1).Says("[had-interrupt-pin]");
         Host.Pcipass("can-migrate save2").Exits(1).Says("[had-interrupt-pin]");
-        var counted = Counted("save2");
+        var counted = CountingGuest.Counted(Host, "save2").Count;
 
         // A checkpoint, which resumes nothing, it survives; what starts from the image does not.
         Host.Run("xl save -c save2 /tmp/save2 2>/dev/null").Exits(0);
-        Assert.True(Counted("save2") > counted);
+        Assert.True(CountingGuest.Counted(Host, "save2").Count > counted);
         Host.Run("xl destroy save2 && xl restore /tmp/save2 2>/dev/null").Exits(0);
         Host.Run("for i in $(seq 60); do grep -q 'xen_irq_resume' /var/log/xen/guest-save2.log && exit 0; sleep 1; done; tail -n 5 /var/log/xen/guest-save2.log; exit 1").Exits(0);
         Host.Run("xl destroy save2; rm /tmp/save2").Exits(0);

@@ -4,14 +4,19 @@ namespace PciPass.Core.Rules;
 public sealed class SurvivalUnknown : Rule
 {
     public override string Code => "survival-unknown";
-    public override string Meaning => "That a guest of this type goes on after it was saved and restored or moved has been seen for Xen's PV and HVM guests and for libvirt's guests of QEMU; of Xen's, one that libvirt runs is not saved by xl behind its back.";
+    public override string Meaning => "That a guest of this type goes on after it was saved and restored or moved has been seen for Xen's PV and HVM guests and for libvirt's guests of QEMU, and of a moved HVM guest only without XSAVE in its processor; of Xen's, one that libvirt runs is not saved by xl behind its back.";
     public override string Source => "docs/save.md: every exit code of xl is 0 and the guest may be dead, so only what a restored guest does counts. QEMU (hw/vfio/migration.c) blocks migration, and so saving, while a function is in whose driver has no migration: \"VFIO device doesn't support migration\" (QEMU 7.2), and libvirt 9.0 says the same to virsh save (seen in the lab).";
     public override string Remedy => "Shut the guest down inside, and start it again with its functions.";
-    public override Weights Weights => Weights.Refuse;
+    public override Weights Weights => Weights.Refuse | Weights.RefuseUnlessAccepted;
 
     public override IEnumerable<Finding> Check(HostSnapshot host, Request request)
     {
-        if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest || guest is { Type: Core.GuestType.Pv or Core.GuestType.Hvm, RunBy: Toolstack.Xen }
+        if (request is not { Verb: Verb.Save or Verb.Migrate, Guest: GuestReference name } || host.FindGuest(name) is not Guest guest)
+            yield break;
+        if (request.Verb == Verb.Migrate && guest is { Type: Core.GuestType.Hvm, RunBy: Toolstack.Xen })
+            yield return RefuseUnlessAccepted(name, $"guest {name} may not survive it whole", "an HVM guest that was moved to a host which had run none before lost a process there, at its first AVX instruction (seen in emulation; whether Xen does that by itself is not known)",
+                $"--accept {Code}, if it was started with cpuid = \"host,xsave=0\", or has been seen to go on there");
+        if (guest is { Type: Core.GuestType.Pv or Core.GuestType.Hvm, RunBy: Toolstack.Xen }
             || guest.Start.Toolstack == Toolstack.Libvirt)
             yield break;
         var what = $"guest {name} cannot be {(request.Verb == Verb.Save ? "saved" : "migrated")}";
