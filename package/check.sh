@@ -86,11 +86,37 @@ wait "$holder"
 wait "$waiting" || die "the command that was at work failed after the upgrade: $(cat "$work/recover")"
 say "upgraded over a command at work, which ended well"
 
+# --- the guard before Xen's helper, over an upgrade of Xen, until the package goes ---
+helper=/usr/lib/xen-9.9/bin/libxl-save-helper
+xen() { # xen VERSION: a package that has the helper alone
+    mkdir -p "$work/xen/DEBIAN" "$work/xen${helper%/*}"
+    printf '#!/bin/sh\necho "helper %s: $*"\n' "$1" >"$work/xen$helper"
+    chmod 0755 "$work/xen$helper"
+    printf 'Package: xen-utils-9.9\nVersion: %s\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: a helper\n' "$1" >"$work/xen/DEBIAN/control"
+    dpkg-deb --root-owner-group -Znone --build "$work/xen" "$root/tmp/xen.deb" >/dev/null
+    rm -rf "$work/xen"
+    inside dpkg -i /tmp/xen.deb >"$work/xen.log" 2>&1 || { cat "$work/xen.log" >&2; die "Xen's package cannot be installed"; }
+}
+answers() { [[ $(inside "$helper" --save-domain 5 -1 7 1 0 136 0) == "helper $1: --save-domain 5 -1 7 1 0 136 0" ]] || die "behind the guard, the helper of version $1 does not answer"; }
+xen 1
+inside pcipass guard install >"$work/guard" || die "the guard cannot be installed"
+inside pcipass guard show >>"$work/guard" || die "the guard does not stand"
+answers 1
+xen 2
+inside pcipass guard show >>"$work/guard" || die "an upgrade of Xen has removed the guard"
+answers 2
+inside pcipass guard install >>"$work/guard" || die "the guard cannot be installed twice"
+answers 2
+say "the guard stands over an upgrade of Xen"
+
 # --- a removal tells what stays hidden, and leaves nothing ---
 mkdir -p "$root/etc/pcipass"
 echo '0000:00:1e.0  0000:00/1e.0,8086:10d3:8086:0000,-  pciback' >"$root/etc/pcipass/devices"
 inside dpkg -r pcipass >"$work/remove.log" 2>&1 || { cat "$work/remove.log" >&2; die "it cannot be removed"; }
 grep -q '0000:00:1e.0' "$work/remove.log" || { cat "$work/remove.log" >&2; die "the removal does not tell what is hidden"; }
+[[ $(inside "$helper" --save-domain) == "helper 2: --save-domain" ]] || die "the removal of pcipass has not put Xen's helper back"
+[[ -z $(inside dpkg-divert --list "$helper") ]] || die "a diversion is left"
+inside dpkg -P xen-utils-9.9 >/dev/null 2>&1 || die "Xen's package cannot be purged"
 [[ -f $root/etc/pcipass/devices ]] || die "a removal takes the configuration along, which is for purge"
 inside dpkg -P pcipass >"$work/purge.log" 2>&1 || { cat "$work/purge.log" >&2; die "it cannot be purged"; }
 everything >"$work/after"

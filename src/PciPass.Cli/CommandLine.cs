@@ -45,6 +45,7 @@ public static class CommandLine
             MigrateCommand.Create(session),
             ReceiveCommand.Create(session),
             BootCommand.Create(session),
+            GuardCommand.Create(session),
             GuestsCommand.Create(session),
             StatusCommand.Create(session),
             RecoverCommand.Create(session),

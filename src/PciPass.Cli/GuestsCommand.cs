@@ -21,7 +21,7 @@ static class GuestsCommand
         if (session.Host is { IsRecorded: false, Caller.UserId: 0 })
         {
             foreach (var guest in snapshot.Guests)
-                snapshot = HistoryReader.Complete(session.Host, session.Journal, snapshot, new GuestReference(guest.Start.Toolstack, guest.Name));
+                snapshot = HistoryReader.Complete(session.Host, session.Journal, snapshot, new GuestReference(guest.RunBy, guest.Name));
         }
         var all = GuestOverview.Of(snapshot);
         if (json)
@@ -39,9 +39,20 @@ static class GuestsCommand
             table.Add(guest.Name, RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is Guest running ? running.Start.Words : "stopped", Words(guest.Live.Select(each => each.Address)), guest.Configuration.Length == 0 ? "no file" : Words(guest.Configured));
         table.WriteTo(session.Terminal.Output);
         WriteDifferences(session.Terminal.Output, all);
-        foreach (var sentence in all.Select(guest => guest.PlainSave).OfType<string>())
-            session.Terminal.Output.WriteLine(sentence);
+        WritePlainSaves(session, [.. all.Select(guest => guest.PlainSave).OfType<PlainSave>()]);
         return ExitCode.Done;
+    }
+
+    static void WritePlainSaves(Session session, PlainSave[] all)
+    {
+        if (all.Length == 0)
+            return;
+        var helpers = new SaveHelpers(session.Host);
+        var refused = helpers.StandsEverywhere ? "refused by the guard: " : "";
+        foreach (var plain in all)
+            session.Terminal.Output.WriteLine($"{refused}{plain}");
+        if (refused.Length == 0 && !helpers.Find().IsEmpty)
+            session.Terminal.Output.WriteLine("to have xl and libvirt refuse that:  pcipass guard install");
     }
 
     /// <summary>Where what runs and what is configured differ; nothing where they do not.</summary>

@@ -91,7 +91,7 @@ sealed record JsonGuest(string Name, string RunBy, string Type, bool Running, st
     public static JsonGuest Of(GuestOverview guest) => new(guest.Name, GuestsCommand.RunBy(guest), guest.Type.ToString().ToLowerInvariant(), guest.Running is not null, guest.Running?.Start.ToString(),
         [.. guest.Files.Select(file => file.Path)],
         [.. guest.Live.Select(each => each.Address).Union(guest.Configured).Order().Select(address => new JsonGuestFunction(address.ToString(), guest.Live.FirstOrDefault(each => each.Address == address)?.VirtualSlot,
-            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences], guest.PlainSave);
+            guest.Live.Any(each => each.Address == address), guest.Configured.Contains(address)))], [.. guest.Differences], guest.PlainSave?.ToString());
 }
 
 sealed record JsonGuestFunction(string Address, string? SlotInGuest, bool Live, bool Configured);

@@ -25,8 +25,8 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
     /// <summary>What it has and its files do not, and the other way round, in sentences; and what of the files cannot be understood.</summary>
     public ImmutableArray<string> Differences { get; private init; } = [];
 
-    /// <summary>What the toolstack's own command to save or migrate it would do to it, in a sentence; null where it would do it no harm that is known.</summary>
-    public string? PlainSave { get; private init; }
+    /// <summary>What the toolstack's own command to save or migrate it would do to it; null where it would do it no harm that is known.</summary>
+    public PlainSave? PlainSave { get; private init; }
 
     /// <summary>Every guest that runs or has a file, by name.</summary>
     public static ImmutableArray<GuestOverview> Of(HostSnapshot host)
@@ -83,21 +83,6 @@ public sealed record GuestOverview(string Name, Guest? Running, ImmutableArray<G
             differences.Add($"{paths}, {unclear}: which functions it gives is not known");
         if (files.Length > 1)
             differences.Add($"{paths} are each a configuration of {name}");
-        return overview with { Differences = [.. differences], PlainSave = running is null ? null : PlainSaveOf(host, running, live) };
-    }
-
-    /// <summary>xl refuses nothing, ends with 0, and has no hook that could refuse it (docs/save.md): so it is said where guests are looked at.</summary>
-    static string? PlainSaveOf(HostSnapshot host, Guest guest, ImmutableArray<Attachment> live)
-    {
-        if (guest is not { Start.Toolstack: Toolstack.Xen, Type: GuestType.Pv or GuestType.Hvm })
-            return null;
-        var instead = $"instead:  pcipass save {guest.Name} FILE, or pcipass migrate {guest.Name} HOST";
-        var has = string.Join(", ", live.Select(attachment => attachment.Address));
-        if (guest.Type == GuestType.Hvm)
-            return live.Length > 0 ? $"a plain xl save would leave {has} in {guest.Name} for good, and end with 0: restored, it no longer lets go of what it has; {instead}" : null;
-        var pins = live.Select(attachment => attachment.Address).Union(guest.History?.Functions ?? []).Where(address => host.Find(address) is { InterruptPin: not 0 }).Order().ToArray();
-        return pins.Length > 0 ? $"a plain xl save would kill {guest.Name}, and end with 0: since its start it has had {string.Join(", ", pins)}, with an interrupt pin; only a new start of it helps"
-            : live.Length > 0 ? $"a plain xl save would leave {guest.Name} hanging, and end with 0: it has {has}; {instead}"
-            : null;
+        return overview with { Differences = [.. differences], PlainSave = running is null ? null : PlainSave.Of(host, running) };
     }
 }

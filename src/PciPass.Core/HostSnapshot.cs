@@ -87,6 +87,9 @@ public sealed record HostSnapshot
     /// <summary>The guests that are defined in libvirt.</summary>
     public ImmutableArray<GuestDefinition> Definitions { get; init; } = [];
 
+    /// <summary>The setting by which every guest of Xen is saved when the host shuts down, and its file; null where none is, or what it would break is refused.</summary>
+    public string? SavesAtShutdown { get; init; }
+
     /// <summary>What stays hidden over restarts, from /etc/pcipass/devices.</summary>
     public DeviceList Devices { get; init; } = DeviceList.Empty;
 

@@ -36,7 +36,7 @@ static class FileReplacer
             }
             else
             {
-                ChangeMode(descriptor, fresh, content.StartsWith("#!"u8) ? 0b111_101_101 : 0b110_100_100);
+                ChangeMode(descriptor, fresh, content.StartsWith("#!"u8) || content.StartsWith("\u007fELF"u8) ? 0b111_101_101 : 0b110_100_100);
             }
             if (Libc.Fsync(descriptor) < 0)
                 throw new HostFailure("flush", fresh, Libc.LastError);

@@ -50,7 +50,7 @@ public static class HostReader
         {
             snapshot = Try(host, () => XenReader.ReadGuests(host, snapshot), "the guests", unread, snapshot);
             snapshot = Try(host, () => WithGuestFiles(snapshot, GuestFileReader.Read(files, snapshot.NamesForGuests)), "the guests' configurations", unread, snapshot);
-            snapshot = LibvirtReader.Read(host, LibvirtReader.Marked(files, snapshot));
+            snapshot = LibvirtReader.Read(host, LibvirtReader.Marked(files, snapshot)) with { SavesAtShutdown = isJudged ? XendomainsReader.Read(host) : null };
         }
         else if (hypervisor == Hypervisor.None && host.Root is null)
         {

@@ -23,6 +23,9 @@ public abstract class HostSystem
     /// <summary>Where this program is installed: an absolute path.</summary>
     public virtual string ProgramPath => "/usr/sbin/pcipass";
 
+    /// <summary>A variable of this program's environment; null when it is not set.</summary>
+    public virtual string? Variable(string name) => null;
+
     /// <summary>
     /// Whether somebody asked this program to end (Ctrl-C, SIGTERM, SIGHUP). From the first time this is asked, these signals end
     /// nothing by themselves: an operation that is cut off is worse than one that is undone.

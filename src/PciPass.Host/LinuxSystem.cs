@@ -24,6 +24,8 @@ public sealed class LinuxSystem : HostSystem, IDisposable
 
     public override Caller Caller => new(Libc.GetUserId(), NameOf(Libc.GetUserId()), Environment.GetEnvironmentVariable("SUDO_USER"), Environment.ProcessId);
 
+    public override string? Variable(string name) => Environment.GetEnvironmentVariable(name);
+
     public override string ProgramPath => Environment.ProcessPath ?? base.ProgramPath;
 
     public override bool IsInterrupted

@@ -75,7 +75,7 @@ public abstract class SysTree
 
     /// <summary>
     /// Replaces a file whole and atomically, keeping its owner, mode and extended attributes; a new one gets mode 0644, or 0755
-    /// where it is a script (<c>#!</c>), and its folders are made with mode 0755. Returns once it is on disk. Follows no link at the path itself.
+    /// where it is a program (<c>#!</c>, ELF), and its folders are made with mode 0755. Returns once it is on disk. Follows no link at the path itself.
     /// </summary>
     public abstract void ReplaceFile(string path, ReadOnlySpan<byte> content);
 

@@ -53,6 +53,10 @@ public sealed partial class SimHost : HostSystem
     public override SysTree Files => tree;
     public override SimClock Clock { get; } = new();
     public override Caller Caller => caller;
+    public override string? Variable(string name) => Variables.GetValueOrDefault(name);
+
+    /// <summary>The environment of the programs that run there.</summary>
+    public Dictionary<string, string> Variables { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Whether Xen is below the kernel.</summary>
     public bool IsXen { get; }

@@ -57,6 +57,7 @@ public partial class FuzzTests
             _ = new GuestAsk(17, default).ReadAnswer(Text(bytes));
         }),
         ("reset methods", ["device_specific acpi flr bus\n"], bytes => _ = ResetMethodNames.Parse(Text(bytes)).Text()),
+        ("dpkg's diversions", ["/usr/lib/xen-4.17/bin/libxl-save-helper\n/usr/lib/xen-4.17/bin/libxl-save-helper.distrib\n:\n/a\n/b\nc\n"], bytes => _ = Diversions.Find(Text(bytes), "/a")?.Length),
         ("guest's start", ["17", "4711.88123"], bytes =>
         {
             foreach (var toolstack in Enum.GetValues<Toolstack>())

@@ -37,6 +37,11 @@ public sealed class LabHvm(HvmMachine host) : LabTest(host)
         Host.Pcipass("attach 09:00.0 hvm1").Exits(0);
         Pings();
         Host.Pcipass("guests").Exits(0).Says($"a plain xl save would leave {Card} in hvm1 for good");
+        Host.Pcipass("guard install").Exits(0);
+        Host.Run("xl save hvm1 /tmp/hvm1").Exits(1).Says("error: guest hvm1 is not saved or moved; it runs on as it was     [plain-save]");
+        Host.Pcipass("guard uninstall").Exits(0);
+        Host.Run("rm /tmp/hvm1").Exits(0);
+        Pings();
         var counted = CountingGuest.Counted(Host, "hvm1").Count;
         Host.Pcipass("save hvm1 /tmp/hvm1").Exits(0).Says("done: guest hvm1 is saved in /tmp/hvm1");
         Host.Run("xl domid hvm1").Exits(1);

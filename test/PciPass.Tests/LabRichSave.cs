@@ -68,4 +68,51 @@ public sealed partial class LabRich
         Host.Run("for i in $(seq 60); do grep -q 'xen_irq_resume' /var/log/xen/guest-save2.log && exit 0; sleep 1; done; tail -n 5 /var/log/xen/guest-save2.log; exit 1").Exits(0);
         Host.Run("xl destroy save2; rm /tmp/save2").Exits(0);
     }
+
+    /// <summary>libxl starts its helper before it touches the guest, and goes by what that says: xl's commands then fail, and the guest has lost nothing.</summary>
+    [Fact]
+    public void With_the_guard_xl_refuses_what_would_break_a_guest_which_goes_on_with_its_function_and_saves_the_others()
+    {
+        const string Bar = "a=$(sed -n 3p /sys/bus/pci/devices/0000:00:00.0/resource); a=${a%% *}; printf '\\002\\000' | dd of=/sys/bus/pci/devices/0000:00:00.0/config bs=1 seek=4 conv=notrunc 2>/dev/null; ";
+        const string Migrate = "printf '#!/bin/sh\\nshift\\nexec sh -c \"$*\"\\n' >/tmp/here; chmod +x /tmp/here; xl migrate -s /tmp/here guard1 localhost";
+        Host.Pcipass("guard install").Exits(0).Says("done: the guard stands before /usr/lib/xen-4.17/bin/libxl-save-helper");
+        try
+        {
+            StartCounting("guard1");
+            Host.Pcipass("attach 00:10.0 guard1").Exits(0);
+            Host.RunIn("guard1", Bar + "devmem $a 32 0x5afe1234").Exits(0);
+            foreach (var command in (string[])["xl save guard1 /tmp/guard1", "xl save -c guard1 /tmp/guard1", Migrate])
+            {
+                Host.Run(command).Exits(1).Says("error: guest guard1 is not saved or moved; it runs on as it was     [plain-save]", $"a plain xl save would leave guard1 hanging, and end with 0: it has {Memory}", "do:    instead:  pcipass save guard1 FILE");
+                Host.RunIn("guard1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
+                Assert.True(CountingGuest.Counted(Host, "guard1").Count > 0);
+            }
+            Host.Pcipass("guests").Exits(0).Says("refused by the guard: a plain xl save would leave guard1 hanging");
+
+            // pcipass' own goes through it, and so does xl's, once the function is out.
+            var counted = CountingGuest.Counted(Host, "guard1").Count;
+            Host.Run("rm -f /tmp/guard1").Exits(0);
+            Host.Pcipass("save guard1 /tmp/guard1").Exits(0);
+            Host.Pcipass("restore /tmp/guard1").Exits(0).Says($"done: guard1 has {Memory}");
+            CountingGuest.WasReady(Host, "guard1");
+            Host.RunIn("guard1", Bar + "devmem $a 32").Exits(0).Says("0x5AFE1234");
+            Host.Pcipass("detach 00:10.0 guard1").Exits(0);
+            Host.Run("rm -f /tmp/guard1 /tmp/guard1.pcipass; xl save guard1 /tmp/guard1 && xl restore /tmp/guard1").Exits(0);
+            CountingGuest.WasReady(Host, "guard1");
+            Assert.True(CountingGuest.Counted(Host, "guard1").Count > counted);
+
+            // What has had a pin dies of it: not by xl any more, unless somebody says so.
+            Host.Pcipass("attach 3b:00.0 guard1").Exits(0);
+            Host.Pcipass("detach 3b:00.0 guard1").Exits(0);
+            Host.Run("rm -f /tmp/guard1; xl save guard1 /tmp/guard1").Exits(1).Says("a plain xl save would kill guard1");
+            Assert.True(CountingGuest.Counted(Host, "guard1").Count > counted);
+            Host.Run("rm -f /tmp/guard1; PCIPASS_ACCEPT=plain-save xl save guard1 /tmp/guard1").Exits(0);
+        }
+        finally
+        {
+            Host.Run("xl destroy guard1; rm -f /tmp/guard1 /tmp/guard1.pcipass /tmp/here");
+            Host.Pcipass("guard uninstall").Exits(0).Says("/usr/lib/xen-4.17/bin/libxl-save-helper is Xen's own again");
+        }
+        Host.Run("ls /usr/lib/xen-4.17/bin/libxl-save-helper.distrib").Exits(1);
+    }
 }

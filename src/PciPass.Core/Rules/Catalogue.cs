@@ -33,6 +33,7 @@ public static class Catalogue
         new HadInterruptPin(),
         new HistoryUnknown(),
         new CannotComeBack(),
+        new SavedAtShutdown(),
         new TargetRefuses(),
         new AttachedElsewhere(),
         new NotAttached(),
