@@ -21,18 +21,22 @@ static class CanSaveCommand
         var accept = Options.Accept();
         var json = Options.Json();
         var to = new Argument<string?>("HOST") { Description = "Where it would go: that host is asked too.", Arity = ArgumentArity.ZeroOrOne };
+        var live = MigrateCommand.Live();
         var command = new Command(name, description) { guest, accept, json };
         if (verb == Verb.Migrate)
+        {
             command.Arguments.Add(to);
-        command.SetAction(parsed => Run(session, verb, parsed.GetValue(guest)!, verb == Verb.Migrate && parsed.GetValue(to) is string host ? MigrateCommand.Host(host) : null, ChangeCommand.Codes(parsed.GetValue(accept)), parsed.GetValue(json)));
+            command.Options.Add(live);
+        }
+        command.SetAction(parsed => Run(session, verb, parsed.GetValue(guest)!, verb == Verb.Migrate && parsed.GetValue(live), verb == Verb.Migrate && parsed.GetValue(to) is string host ? MigrateCommand.Host(host) : null, ChangeCommand.Codes(parsed.GetValue(accept)), parsed.GetValue(json)));
         return command;
     }
 
-    static int Run(Session session, Verb verb, string word, RemoteHost? to, ImmutableSortedSet<string> accepted, bool json)
+    static int Run(Session session, Verb verb, string word, bool isLive, RemoteHost? to, ImmutableSortedSet<string> accepted, bool json)
     {
         var name = Session.Guest(word);
         var snapshot = HistoryReader.Complete(session.Host, session.Journal, session.Read(), name);
-        var request = new Request(verb, FunctionsOf(snapshot, name), name, accepted);
+        var request = new Request(verb, FunctionsOf(snapshot, name), name, accepted) { IsLive = isLive };
         if (to is RemoteHost host)
             request = MigrateCommand.Ask(session, snapshot, request, host);
         var plan = new Plan(request, [], Catalogue.Check(snapshot, request));

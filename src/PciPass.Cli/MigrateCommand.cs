@@ -6,7 +6,7 @@ namespace PciPass.Cli;
 
 /// <summary>
 /// <c>pcipass migrate GUEST HOST</c>: takes the functions out and has the guest moved to another host, where it gets like functions. One of libvirt's
-/// moves while it works; one of Xen's is written, copied and started there, and stands still meanwhile. Up to its start there everything leads back.
+/// moves while it works, and an HVM guest of Xen's can; else one of Xen's is written, copied and started there, and stands still meanwhile. Up to its start there everything leads back.
 /// </summary>
 static class MigrateCommand
 {
@@ -14,13 +14,17 @@ static class MigrateCommand
     {
         var guest = Options.Guest();
         var to = new Argument<string>("HOST") { Description = "The other host, as ssh takes it: root can log in there without a question, and it has the same pcipass, and the guest's disks under the same names." };
+        var live = Live();
         var accept = Options.Accept();
         var dryRun = Options.DryRun();
         var json = Options.Json();
-        var command = new Command("migrate", "Move a running guest to another host: its functions are taken out here, and it gets like ones there. libvirt's guests of QEMU work meanwhile, Xen's stand still. When anything fails, it gets its own back and goes on here.") { guest, to, accept, dryRun, json };
-        command.SetAction(parsed => Run(session, new Request(Verb.Migrate, [], Session.Guest(parsed.GetValue(guest)!), ChangeCommand.Codes(parsed.GetValue(accept))), Host(parsed.GetValue(to)!), parsed.GetValue(dryRun), parsed.GetValue(json)));
+        var command = new Command("migrate", "Move a running guest to another host: its functions are taken out here, and it gets like ones there. libvirt's guests of QEMU work meanwhile, Xen's stand still (HVM guests with --live do not). When anything fails, it gets its own back and goes on here.") { guest, to, live, accept, dryRun, json };
+        command.SetAction(parsed => Run(session, new Request(Verb.Migrate, [], Session.Guest(parsed.GetValue(guest)!), ChangeCommand.Codes(parsed.GetValue(accept))) { IsLive = parsed.GetValue(live) }, Host(parsed.GetValue(to)!), parsed.GetValue(dryRun), parsed.GetValue(json)));
         return command;
     }
+
+    /// <summary>Whether a guest of Xen is to run on meanwhile.</summary>
+    public static Option<bool> Live() => new Option<bool>("--live") { Description = "Let an HVM guest of Xen run on meanwhile (xl migrate), until its last pages go. libvirt's guests always do. Where xl itself dies, or loses the other host, right at the end, the guest is stopped for good here, and what it did is known there alone." };
 
     /// <exception cref="UsageError">It cannot be a host.</exception>
     public static RemoteHost Host(string word) => RemoteHost.TryParse(word, out var host)
@@ -42,7 +46,7 @@ static class MigrateCommand
     {
         var name = request.Guest!.Value;
         var image = new GuestImage(MovedGuest.PathOf(name.Name, session.Host.Clock.GetUtcNow())) { HasFolder = true };
-        request = request with { Image = GuestImageReader.Sized(session.Host, image, snapshot.FindGuest(name)), Destination = new Destination(host, []) };
+        request = request with { Image = request.IsLive ? image : GuestImageReader.Sized(session.Host, image, snapshot.FindGuest(name)), Destination = new Destination(host, []) };
         if (new Plan(request, [], Core.Rules.Catalogue.Check(snapshot, request)).IsRefused)
             return request;
         var guest = snapshot.FindGuest(name)!;

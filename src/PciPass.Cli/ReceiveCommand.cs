@@ -18,15 +18,16 @@ static class ReceiveCommand
         Argument<string> version = new("VERSION"), path = new("IMAGE"), record = new("RECORD");
         Argument<string> length = new("LENGTH"), toolstack = new("TOOLSTACK"), guest = new("GUEST");
         toolstack.AcceptOnlyFromAmong("xen", "libvirt");
-        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record, toolstack, length], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed), parsed.GetValue(toolstack) == "xen" ? Toolstack.Xen : Toolstack.Libvirt, Length(parsed))));
+        command.Subcommands.Add(Sub("ask", "Tell whether a guest could be taken.", [version, path, record, toolstack, length], parsed => Ask(session, MovedGuest.ReadWord(parsed.GetValue(version)!), Path(parsed), Record(parsed), Stack(parsed), Length(parsed))));
         command.Subcommands.Add(Sub("copy", "Take its image from the input.", [path, record, length], parsed => Copy(session, Path(parsed), Record(parsed), Length(parsed))));
         command.Subcommands.Add(Sub("start", "Start it, and give it its functions.", [path], parsed => Start(session, Path(parsed))));
         command.Subcommands.Add(Sub("state", "Tell what there is of it.", [path], parsed => State(session, Path(parsed))));
         command.Subcommands.Add(Sub("drop", "Remove its image, unless it was started.", [path], parsed => Drop(session, Path(parsed))));
-        command.Subcommands.Add(Sub("runs", "Tell whether a guest that libvirt moves runs here.", [guest], parsed => Runs(session, GuestName.Parse(MovedGuest.ReadWord(parsed.GetValue(guest)!)))));
-        command.Subcommands.Add(Sub("equip", "Give a guest that libvirt has moved here its functions.", [record], parsed => Equip(session, Record(parsed))));
+        command.Subcommands.Add(Sub("runs", "Tell whether a guest that moves while it runs has come.", [guest, toolstack], parsed => Runs(session, GuestName.Parse(MovedGuest.ReadWord(parsed.GetValue(guest)!)), Stack(parsed))));
+        command.Subcommands.Add(Sub("equip", "Give a guest that has come while it ran its functions.", [record], parsed => Equip(session, Record(parsed))));
         return command;
 
+        Toolstack Stack(ParseResult parsed) => parsed.GetValue(toolstack) == "xen" ? Toolstack.Xen : Toolstack.Libvirt;
         string Path(ParseResult parsed) => MovedGuest.ReadPath(parsed.GetValue(path)!);
         long Length(ParseResult parsed) => long.TryParse(parsed.GetValue(length), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException($"\"{parsed.GetValue(length)}\" is no length");
         SavedGuest Record(ParseResult parsed) => SavedGuest.Parse(MovedGuest.ReadWord(parsed.GetValue(record)!));
@@ -62,7 +63,7 @@ static class ReceiveCommand
             return ExitCode.Refused;
         }
         var image = new GuestImage(path) { HasFolder = true, Record = record, Toolstack = toolstack, Size = size, Room = session.Host.Files.Room(path) };
-        if (toolstack == Toolstack.Libvirt && GuestMover.RunsHere(session.Host, record.Guest) is null)
+        if (toolstack == Toolstack.Libvirt && GuestMover.HasComeByLibvirt(session.Host, record.Guest) is null)
         {
             Answer(session, $"refused\tno-libvirt\tguest {record.Guest} cannot be taken\tno libvirt listens here\tstart libvirtd, or virtqemud");
             return ExitCode.Refused;
@@ -129,10 +130,9 @@ static class ReceiveCommand
         return code;
     }
 
-    /// <summary>Whether libvirt runs it, and no longer waits for its last pages.</summary>
-    static int Runs(Session session, GuestName guest)
+    static int Runs(Session session, GuestName guest, Toolstack toolstack)
     {
-        Answer(session, GuestMover.RunsHere(session.Host, guest) ?? throw new HostFailure("no libvirt listens here") ? GuestMover.Yes : GuestMover.No);
+        Answer(session, GuestMover.RunsHere(session.Host, guest, toolstack) ? GuestMover.Yes : GuestMover.No);
         return ExitCode.Done;
     }
 
@@ -140,9 +140,10 @@ static class ReceiveCommand
     {
         using var held = session.Journal.Lock(ChangeCommand.LockDeadline);
         RecoverCommand.RecoverInterrupted(session);
-        var image = new GuestImage(MovedGuest.PathOf(record.Guest, session.Host.Clock.GetUtcNow())) { HasFolder = true, Record = record, Toolstack = Toolstack.Libvirt };
         var snapshot = session.Read();
-        return snapshot.FindGuest(new GuestReference(Toolstack.Libvirt, record.Guest))?.Uuid == record.Uuid
+        var guest = snapshot.Guests.FirstOrDefault(guest => guest.Name == record.Guest && guest.Uuid == record.Uuid);
+        var image = new GuestImage(MovedGuest.PathOf(record.Guest, session.Host.Clock.GetUtcNow())) { HasFolder = true, Record = record, Toolstack = guest?.Start.Toolstack ?? default };
+        return guest is not null
             ? RestoreCommand.Start(session, snapshot, Wish, image, dryRun: false, json: false, isMove: true)
             : throw new HostFailure($"guest {record.Guest} does not run here");
     }

@@ -74,6 +74,9 @@ public sealed record Request(Verb Verb, ImmutableArray<PciAddress> Functions, Gu
     /// <summary>For migrate: where to, and what that host says; null where a question names none.</summary>
     public Destination? Destination { get; init; }
 
+    /// <summary>For migrate: whether a guest of Xen runs on meanwhile. One of libvirt's always does.</summary>
+    public bool IsLive { get; init; }
+
     /// <summary>For restore: which functions the guest gets.</summary>
     public Homecoming Homecoming { get; init; }
 

@@ -69,7 +69,7 @@ public static class Planner
                 break;
             case Verb.Migrate:
                 TakeOut(host, request, steps);
-                if (host.FindGuest(request.Guest!.Value)!.Start.Toolstack == Toolstack.Libvirt)
+                if (request.IsLive || host.FindGuest(request.Guest!.Value)!.Start.Toolstack == Toolstack.Libvirt)
                 {
                     Transfer(host, request, steps);
                     break;
@@ -128,11 +128,14 @@ public static class Planner
     static FileContent TextOf(HostSnapshot host, Request request, Guest guest) =>
         new((SavedGuest.Of(host, guest) with { Accepted = request.Verb == Verb.Migrate ? request.Accepted : [] }).ToText());
 
-    /// <summary>libvirt moves the guest while it runs; there it gets like functions.</summary>
+    /// <summary>libvirt or xl moves the guest while it runs; there it gets like functions.</summary>
     static void Transfer(HostSnapshot host, Request request, ImmutableArray<Step>.Builder steps)
     {
         var (guest, to) = (host.FindGuest(request.Guest!.Value)!, request.Destination!.Host);
         steps.Add(new Transfer(guest.Name, guest.Start, to, Moved: true));
+        // xl may have died, or lost the other host, before it could end what is left of it here.
+        if (guest.Start.Toolstack == Toolstack.Xen)
+            steps.Add(new EndGuest(guest.Name, guest.Start.Number));
         if (!request.Functions.IsEmpty)
             steps.Add(new Equip(guest.Name, to, TextOf(host, request, guest)));
     }

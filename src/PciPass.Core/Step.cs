@@ -57,7 +57,7 @@ public abstract record Step
                 return new Shelve(image, name, start, Shelved: true);
             case ["shelve", ['/', ..] image, var guest, "->", "-"] when TryStart(guest, Toolstack.Libvirt, out var name, out var start):
                 return new Shelve(image, name, start, Shelved: false);
-            case ["transfer", var guest, var was, "->", var will] when (was == "-") != (will == "-") && TryStart(guest, Toolstack.Libvirt, out var name, out var start):
+            case ["transfer", var guest, var was, "->", var will] when (was == "-") != (will == "-") && TryStart(guest, null, out var name, out var start) && start.Toolstack != Toolstack.Qemu:
                 return new Transfer(name, start, RemoteHost.Parse(was == "-" ? will : was), Moved: was == "-");
             case ["equip", var guest, var to, var record] when GuestName.TryParse(guest, out var name) && Content(record) is FileContent what:
                 return new Equip(name, RemoteHost.Parse(to), what);

@@ -1,9 +1,9 @@
 namespace PciPass.Core;
 
 /// <summary>
-/// Has libvirt move a running guest to another host while it works. The two libvirts see to it that it runs on one of the two and never on both
-/// (src/libvirt-domain.c, virDomainMigrateVersion3Full: the guest here is ended once the other host says that it runs there). Reversed, it goes on
-/// here, unless it is there already, which nothing undoes.
+/// Has libvirt, or xl, move a running guest to another host while it works. The two of them see to it that it runs on one of the two hosts and never on
+/// both (libvirt, src/libvirt-domain.c, virDomainMigrateVersion3Full; Xen, tools/xl/xl_migrate.c: the guest here is ended once the other host says that
+/// it runs there). Reversed, it goes on here, unless it is there already, which nothing undoes.
 /// </summary>
 /// <param name="Guest">The guest.</param>
 /// <param name="Start">This start of it here.</param>
@@ -15,7 +15,7 @@ public sealed record Transfer(GuestName Guest, GuestStart Start, RemoteHost Host
     public override Step Reverse() => new Transfer(Guest, Start, Host, !Moved);
     public override bool IsFinal => Moved;
     public override string Text => Moved ? $"transfer {Of} - -> {Host}" : $"transfer {Of} {Host} -> -";
-    public override string Sentence => Moved ? $"have libvirt move {Guest} ({Start.Words}) to {Host} (cannot be undone)" : $"let {Guest} ({Start.Words}) go on here";
+    public override string Sentence => Moved ? $"have {(Start.Toolstack == Toolstack.Xen ? "xl" : "libvirt")} move {Guest} ({Start.Words}) to {Host} (cannot be undone)" : $"let {Guest} ({Start.Words}) go on here";
 
     string Of => WordOf(Guest, Start);
 }

@@ -219,14 +219,16 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     static int ReturnOf(Operation operation) => operation.Steps.Index().Where(step => step.Item.IsFinal).Select(step => step.Index).FirstOrDefault(operation.Steps.Length);
 
     /// <summary>Whether the first step that nothing undoes has been begun and is through: then all before it is, too.</summary>
-    bool IsPastReturn(Operation operation)
+    /// <param name="operation">The operation.</param>
+    /// <param name="former">Whether the host has restarted since: what is here now is another guest, whatever its name and domid.</param>
+    bool IsPastReturn(Operation operation, bool former = false)
     {
         var number = ReturnOf(operation);
         return number < operation.Steps.Length && operation.LastMark(number) switch
         {
             Mark.Done => true,
             // Undoing: what it was to take back had come about by itself meanwhile.
-            Mark.Doing or Mark.Stuck or Mark.Undoing => runner.Observe(operation.Steps[number]).Position == Position.To,
+            Mark.Doing or Mark.Stuck or Mark.Undoing => former && operation.Steps[number] is Transfer move ? runner.HasArrived(move) : runner.Observe(operation.Steps[number]).Position == Position.To,
             _ => false,
         };
     }
@@ -244,7 +246,7 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
         {
             try
             {
-                if (step is IDeparture && IsPastReturn(open.Record))
+                if (step is IDeparture && IsPastReturn(open.Record, former: true))
                 {
                     foreach (var last in open.Record.Steps.Where(step => step is DropImage or Equip))
                         runner.Act(last);
@@ -407,10 +409,10 @@ public sealed class Executor(HostSystem host, Journal journal, Action<Mark, Step
     }
 
     /// <summary>
-    /// A guest may let go unasked, or somebody else may have asked it. And a function that was unbound from pciback by hand looks given back, while Xen's quarantine, which
+    /// A guest may let go unasked, or end, or somebody else may have asked it. And a function that was unbound from pciback by hand looks given back, while Xen's quarantine, which
     /// cannot be seen, still has it.
     /// </summary>
-    static bool MayBeOnItsWay(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false };
+    static bool MayBeOnItsWay(Step step) => step is Plug { Plugged: false } or SetAssignable { Assignable: false } or EndGuest;
 
     static HostFailure NotAsPlanned(Step step, Observation found) =>
         new($"the host is not as it was when this was planned: {step.Target} has {found.Seen}");

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using PciPass.Core;
 
 namespace PciPass.Host;
@@ -16,6 +17,9 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
 
     /// <summary>The answers about a guest that may have come.</summary>
     public const string Yes = "yes", No = "no";
+
+    /// <summary>ssh asks nobody anything, and notices when the other host is gone.</summary>
+    public static readonly ImmutableArray<string> SshOptions = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"];
 
     readonly HashSet<Equip> equipped = [];
 
@@ -95,18 +99,23 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
     /// <summary>Whether the other host has been told, and has answered: what it gives is to be seen there alone. One that has died since is told again.</summary>
     public Observation Observe(Equip step) => equipped.Contains(step) ? new Observation(Position.To, "been told") : new Observation(Position.From, "not been told yet");
 
-    /// <summary>Whether a guest of libvirt's runs on the other host.</summary>
-    public bool Runs(RemoteHost to, GuestName guest)
+    /// <summary>Whether a guest that moves while it runs has come to the other host.</summary>
+    public bool Runs(RemoteHost to, GuestName guest, Toolstack toolstack)
     {
         if (to == givenUp)
             return false;
-        var result = Run(to, AskDeadline, null, "runs", MovedGuest.Word($"{guest}"));
+        var result = Run(to, AskDeadline, null, "runs", MovedGuest.Word($"{guest}"), GuestReference.PrefixOf(toolstack));
         return result.ExitCode == 0 && Answers(result) is [(Yes or No) and var word] ? word == Yes
             : throw new HostFailure($"{to} does not say whether {guest} runs there: pcipass ended there with {result.ExitCode}: {Said(result)}");
     }
 
-    /// <summary>Whether libvirt runs a guest here, and no longer waits for its last pages; null where no libvirt listens.</summary>
-    public static bool? RunsHere(HostSystem host, GuestName guest)
+    /// <summary>Whether a guest that comes here while it runs is here, and no longer waits for its last pages.</summary>
+    /// <exception cref="HostFailure">Its toolstack does not run, or it is on its way.</exception>
+    public static bool RunsHere(HostSystem host, GuestName guest, Toolstack toolstack) => toolstack == Toolstack.Xen ? XenMove.RunsHere(host, guest)
+        : HasComeByLibvirt(host, guest) ?? throw new HostFailure("no libvirt listens here");
+
+    /// <summary>The same of one of libvirt's; null where no libvirt listens.</summary>
+    public static bool? HasComeByLibvirt(HostSystem host, GuestName guest)
     {
         using var libvirt = Libvirt.Connect(host, LibvirtDeadline);
         return libvirt is null ? null : libvirt.Find($"{guest}") is { Id: >= 0 } domain && !LibvirtMove.IsOnItsWay(libvirt.StateOf(domain));
@@ -176,10 +185,9 @@ public sealed class GuestMover(HostSystem host, Action<string>? note = null, Rem
             throw new HostFailure($"pcipass on {to} ended with {result.ExitCode}: {Said(result)}");
     }
 
-    /// <summary>ssh asks nobody anything, and notices when the other host is gone.</summary>
     ProgramResult Run(RemoteHost to, TimeSpan deadline, string? input, params ReadOnlySpan<string> words)
     {
-        string[] arguments = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", "--", $"{to}", "pcipass", "receive", .. words];
+        string[] arguments = [.. SshOptions, "--", $"{to}", "pcipass", "receive", .. words];
         var result = host.Run("ssh", arguments, deadline, input);
         return result.ExitCode == SshFailed ? throw new HostFailure($"{to} does not answer: {Said(result)}") : result;
     }

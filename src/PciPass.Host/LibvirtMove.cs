@@ -33,7 +33,7 @@ sealed class LibvirtMove(HostSystem host, GuestMover mover, Action<string>? note
         var (here, there) = step.Moved ? (Position.From, Position.To) : (Position.To, Position.From);
         if (QemuProcess.Find(host.Files, step.Start) is null)
         {
-            return mover.Runs(step.Host, step.Guest) ? new Observation(there, $"moved to {step.Host}")
+            return mover.Runs(step.Host, step.Guest, Toolstack.Libvirt) ? new Observation(there, $"moved to {step.Host}")
                 : new Observation(step.Moved ? Position.Elsewhere : Position.To, $"ended here, and does not run on {step.Host}");
         }
         if (WorkOn(step) is string work)

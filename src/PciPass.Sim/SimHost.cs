@@ -329,7 +329,7 @@ public sealed partial class SimHost : HostSystem
     }
 
     readonly Dictionary<string, Func<IReadOnlyList<string>, byte[], ProgramResult>> peers = new(StringComparer.Ordinal);
-    readonly Dictionary<string, Func<SimHost?>> libvirtPeers = new(StringComparer.Ordinal);
+    readonly Dictionary<string, Func<SimHost?>> toolstackPeers = new(StringComparer.Ordinal);
     byte[] programInput = [];
 
     /// <summary>Another host that ssh reaches from here, and what a command does there: its words, and its input.</summary>
@@ -342,14 +342,17 @@ public sealed partial class SimHost : HostSystem
     /// <summary>What a command does on another host; null where there is none of that name.</summary>
     public Func<IReadOnlyList<string>, byte[], ProgramResult>? Peer(string name) => peers.GetValueOrDefault(name);
 
-    /// <summary>Another host whose libvirt is reached from here by ssh; null while it is not.</summary>
-    public SimHost WithLibvirtPeer(string name, Func<SimHost?> peer)
+    /// <summary>Another host whose libvirt or xl is reached from here by ssh; null while it is not.</summary>
+    public SimHost WithToolstackPeer(string name, Func<SimHost?> peer)
     {
-        libvirtPeers[name] = peer;
+        toolstackPeers[name] = peer;
         return this;
     }
 
-    internal Func<SimHost?>? LibvirtPeer(string name) => libvirtPeers.GetValueOrDefault(name);
+    internal Func<SimHost?>? ToolstackPeer(string name) => toolstackPeers.GetValueOrDefault(name);
+
+    /// <summary>Whether, and when, the next xl that moves a guest away is killed; null where it comes to its end.</summary>
+    public XlDeath? XlDeath { get; set; }
 
     /// <summary>What the next process reads from its input.</summary>
     public void GiveInput(byte[] content) => programInput = content;

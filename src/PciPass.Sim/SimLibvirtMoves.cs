@@ -21,7 +21,7 @@ sealed class SimLibvirtMoves(SimHost host)
         if (qemu.Devices.Count > 0)
             return new(SimLibvirt.OperationFailed, "cannot migrate domain: VFIO device doesn't support migration");
         var name = new Uri(uri).Host;
-        if (host.LibvirtPeer(name)?.Invoke() is not SimHost)
+        if (host.ToolstackPeer(name)?.Invoke() is not SimHost)
             return new(SimLibvirt.OperationFailed, $"operation failed: Failed to connect to remote libvirt URI {uri}: Cannot recv data: ssh: Could not resolve hostname {name}: Name or service not known: Connection reset by peer");
         SimLibvirt.Refusal? refusal = null;
         host.Change($"libvirt migrate {qemu.Name} {name}", () =>
@@ -38,7 +38,7 @@ sealed class SimLibvirtMoves(SimHost host)
         // The host may have restarted meanwhile.
         if (!underWay.Remove(qemu) || qemu.HasEnded)
             return new(SimLibvirt.OperationFailed, "operation failed: domain is not running");
-        if (host.LibvirtPeer(name)?.Invoke() is not SimHost there)
+        if (host.ToolstackPeer(name)?.Invoke() is not SimHost there)
             return new(SimLibvirt.OperationFailed, "operation failed: Lost connection to destination host");
         if (there.Qemus.Any(other => other.Plan.IsLibvirts && other.Name == qemu.Name))
             return new(SimLibvirt.InvalidOperation, $"Requested operation is not valid: domain '{qemu.Name}' is already active");

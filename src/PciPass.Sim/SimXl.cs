@@ -31,7 +31,7 @@ sealed class SimXl
     /// <summary>Prepares a run of xl.</summary>
     public static SimProcess Start(SimHost host, IReadOnlyList<string> arguments)
     {
-        var changes = (arguments.Count > 0 ? arguments[0] : "") is "pci-attach" or "pci-detach" or "pci-assignable-add" or "pci-assignable-remove" or "create" or "destroy" or "save" or "restore" or "pause" or "unpause";
+        var changes = (arguments.Count > 0 ? arguments[0] : "") is "pci-attach" or "pci-detach" or "pci-assignable-add" or "pci-assignable-remove" or "create" or "destroy" or "save" or "restore" or "migrate" or "pause" or "unpause";
         return new SimProcess(p => new SimXl(host, p).Main([.. arguments]), changes);
     }
 
@@ -77,6 +77,7 @@ sealed class SimXl
             ["save", "-c", var domain, var file] => Save(domain, file, leavesPaused: false, goesOn: true),
             ["save", var domain, var file] => Save(domain, file, leavesPaused: false, goesOn: false),
             ["restore", var file] => Restore(file),
+            ["migrate", "-s", var way, var domain, var to] => new SimXlMove(host, process).Move(way, FindDomain(domain), to),
             ["pause", var domain] => Pause(domain, paused: true),
             ["unpause", var domain] => Pause(domain, paused: false),
             _ => NotImplemented(),

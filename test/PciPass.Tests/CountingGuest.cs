@@ -9,6 +9,7 @@ static class CountingGuest
     /// <summary>Has a guest count, five a second, and note the longest time that it stood still by its own clock, which goes on with the host's.</summary>
     public static void Start(LabHost host, string guest) => host.RunIn(guest, """
         [ ! -e /run/counter ] || kill $(cat /run/counter)
+        rm -f /run/count
         (i=0; g=0; l=$(date +%s); while :; do i=$((i+1)); n=$(date +%s); [ $((n - l)) -le $g ] || g=$((n - l)); l=$n; echo $i $g >/run/count.new; mv /run/count.new /run/count; usleep 200000; done) >/dev/null 2>&1 &
         echo $! >/run/counter
         until [ -e /run/count ]; do usleep 50000; done

@@ -148,6 +148,9 @@ public abstract class LabHost(Machine description, string name, params string[] 
     }
 
     /// <summary>The machine, booted where it has not been, or no longer is.</summary>
+    /// <summary>The host itself, for contracts.</summary>
+    internal LabSystem System => new(Booted);
+
     protected LabMachine Booted => machine ?? Boot();
 
     /// <summary>

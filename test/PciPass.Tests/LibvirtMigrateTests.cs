@@ -148,7 +148,7 @@ public class LibvirtMigrateTests
     {
         var pair = Pair();
         var text = pair.ToText();
-        pair.Here.WithPeer(host, pair.Here.Peer("xen2")!).WithLibvirtPeer("xen2", static () => null);
+        pair.Here.WithPeer(host, pair.Here.Peer("xen2")!).WithToolstackPeer("xen2", static () => null);
         var told = Told.By(pair.Here, $"migrate web1 {host}");
         Assert.Contains("virsh domjobinfo web1 tells how far it is", told.Errors, StringComparison.Ordinal);
         Assert.True(told.ExitCode == 3, told.ToString());

@@ -10,8 +10,6 @@ namespace PciPass.Tests;
 /// <param name="isLive">Whether the guest works on while it moves, so that it runs in one place at any time.</param>
 sealed class MoveCrashes(Func<MovePair> make, bool isLive = false)
 {
-    const string Migrate = "migrate web1 xen2";
-
     (string Before, string After, int Changes)? ends;
     int gone;
 
@@ -41,7 +39,7 @@ sealed class MoveCrashes(Func<MovePair> make, bool isLive = false)
         for (var n = 0; ; n++)
         {
             var pair = make();
-            if (!Told.DiesAtOperation(pair.Here, Migrate, n))
+            if (!Told.DiesAtOperation(pair.Here, pair.Migrate, n))
                 return n;
             AssertRecovers(pair, $"crash at {n}");
         }
@@ -52,7 +50,7 @@ sealed class MoveCrashes(Func<MovePair> make, bool isLive = false)
         var pair = make();
         var before = pair.ToText();
         var changes = pair.Here.Changes;
-        Told.By(pair.Here, Migrate).Says(0);
+        Told.By(pair.Here, pair.Migrate).Says(0);
         changes = pair.Here.Changes - changes;
         return (before, pair.ToText(), changes);
     }
@@ -60,7 +58,7 @@ sealed class MoveCrashes(Func<MovePair> make, bool isLive = false)
     MovePair? Crashed(int n)
     {
         var pair = make();
-        return Told.Dies(pair.Here, Migrate, n) ? pair : null;
+        return Told.Dies(pair.Here, pair.Migrate, n) ? pair : null;
     }
 
     void AssertRecovers(MovePair pair, string when)

@@ -5,11 +5,16 @@ using Xunit;
 
 namespace PciPass.Tests;
 
-/// <summary>Two hosts: web1 runs on the first, with functions; the second has like ones, and no web1.</summary>
+/// <summary>Two hosts: a guest, web1 where no other is named, runs on the first, with functions; the second has like ones, and no such guest.</summary>
 sealed class MovePair
 {
+    readonly string guest;
+
     public SimHost Here { get; }
     public SimHost There { get; }
+
+    /// <summary>The command that moves it.</summary>
+    public string Migrate { get; }
 
     /// <summary>Whether ssh reaches the second from the first.</summary>
     public bool IsReachable { get; set; } = true;
@@ -32,15 +37,17 @@ sealed class MovePair
     {
     }
 
-    /// <summary>The same of another kind of host: libvirt's guest of QEMU on "libvirt".</summary>
-    public MovePair(string machine, string[] first)
+    /// <summary>The same of another kind of host, or another guest: libvirt's guest of QEMU on "libvirt".</summary>
+    public MovePair(string machine, string[] first, string guest = "web1", string options = "")
     {
-        Here = Machines.Make(machine).WithPeer("xen2", Command).WithLibvirtPeer("xen2", () => IsReachable ? There : null);
+        this.guest = guest;
+        Migrate = $"migrate {guest} xen2{options}";
+        Here = Machines.Make(machine).WithPeer("xen2", Command).WithToolstackPeer("xen2", () => IsReachable ? There : null);
         There = Machines.Make(machine);
         if (machine == "libvirt")
-            There.EndQemu("web1");
+            There.EndQemu(guest);
         else
-            There.DestroyGuest("web1");
+            There.DestroyGuest(guest);
         foreach (var command in first)
             Assert.Equal(0, Told.By(Here, command).ExitCode);
     }
@@ -88,7 +95,7 @@ sealed class MovePair
 
     public int Running => (IsAwake(Here) ? 1 : 0) + (IsAwake(There) ? 1 : 0);
 
-    static bool IsAwake(SimHost host) => host.FindGuest("web1") is { IsPaused: false, IsSuspended: false } || host.Qemus.Any(qemu => qemu.Name == "web1");
+    bool IsAwake(SimHost host) => host.FindGuest(guest) is { IsPaused: false, IsSuspended: false } || host.Qemus.Any(qemu => qemu.Name == guest);
 
     public void AssertClosed() => Assert.All(new Journal(Here).ReadAll().Concat(new Journal(There).ReadAll()), operation => Assert.NotEqual(Ending.None, operation.Ending));
 }

@@ -34,6 +34,7 @@ public static class Catalogue
         new HistoryUnknown(),
         new CannotComeBack(),
         new SavedAtShutdown(),
+        new NotLive(),
         new TargetRefuses(),
         new AttachedElsewhere(),
         new NotAttached(),
