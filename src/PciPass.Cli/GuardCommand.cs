@@ -14,8 +14,8 @@ static class GuardCommand
         var show = new Command("show", "Tell whether the guard stands, for each Xen that is installed; exit code 1 when not. Changes nothing.");
         show.SetAction(_ => Show(session));
         command.Subcommands.Add(show);
-        command.Subcommands.Add(Change(session, "install", "Put the guard before the program that libxl starts to write a guest's image. An upgrade of Xen keeps it; a new version of Xen in a folder of its own needs it again.", helper => !helper.IsGuarded));
-        command.Subcommands.Add(Change(session, "uninstall", "Put back what the guard stands in for, and leave nothing.", helper => new SaveHelpers(session.Host).HasTrace(helper)));
+        command.Subcommands.Add(Change(session, "install", "Put the guard before the program that libxl starts to write a guest's image. An upgrade of Xen keeps it; a new version of Xen in a folder of its own needs it again.", (helpers, helper) => helpers.NeedsInstall(helper, session.Host.ProgramPath)));
+        command.Subcommands.Add(Change(session, "uninstall", "Put back what the guard stands in for, and leave nothing.", static (helpers, helper) => helpers.HasTrace(helper)));
         var domain = new Argument<string>("DOMID") { Description = "Its number: xl domid GUEST." };
         var ask = new Command("ask", $"What the guard asks: exit code 1, with the reason, when a plain save would break the guest and {SaveGuard.AcceptVariable} does not hold {SaveGuard.Code}. Changes nothing.") { domain };
         ask.SetAction(parsed => Ask(session, parsed.GetValue(domain)!));
@@ -23,7 +23,7 @@ static class GuardCommand
         return command;
     }
 
-    static Command Change(Session session, string verb, string description, Func<SaveHelper, bool> isToDo)
+    static Command Change(Session session, string verb, string description, Func<SaveHelpers, SaveHelper, bool> isToDo)
     {
         var dryRun = Options.DryRun();
         var command = new Command(verb, description) { dryRun };
@@ -31,7 +31,7 @@ static class GuardCommand
         return command;
     }
 
-    static int Change(Session session, string verb, bool dryRun, Func<SaveHelper, bool> isToDo)
+    static int Change(Session session, string verb, bool dryRun, Func<SaveHelpers, SaveHelper, bool> isToDo)
     {
         session.NeedsRealHost(verb);
         if (session.Host.Root is not null)
@@ -52,7 +52,7 @@ static class GuardCommand
             Messages.Write(session.Terminal, "there is nothing that the guard could stand before", "no-helper", $"no Xen is installed that has bin/{SaveGuard.Helper}", "install Xen's programs (Debian: xen-utils)");
             return ExitCode.Refused;
         }
-        var left = all.Where(isToDo).ToArray();
+        var left = all.Where(helper => isToDo(helpers, helper)).ToArray();
         if (left.Length == 0)
             session.Terminal.Output.WriteLine("nothing to do: everything is as wished");
         foreach (var helper in left)

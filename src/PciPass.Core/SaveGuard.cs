@@ -41,6 +41,10 @@ public static class SaveGuard
 
         """.ReplaceLineEndings("\n");
 
+    /// <summary>Which pcipass a script asks; null where it is no such script, or asks none.</summary>
+    public static string? ProgramOf(FileContent content) => !IsScript(content) ? null
+        : content.Text.Split('\n').Select(line => line.Trim().Split(' ')).FirstOrDefault(words => words is [['/', ..], "guard", "ask", ..])?[0];
+
     /// <summary>Whether a path can stand in the script as it is, without quotes.</summary>
     public static bool IsPlain(string path) => path.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '-' or '_' or '+');
 }

@@ -279,7 +279,7 @@ public sealed record EndGuest(GuestName Guest, int DomId) : Step
     public override Step? Reverse() => null;
     public override bool IsFinal => true;
     public override string Text => $"end {Guest}/{DomId}";
-    public override string Sentence => $"end {Guest} (domain {DomId}), which is saved (cannot be undone)";
+    public override string Sentence => $"end {Guest} (domain {DomId}) here (cannot be undone)";
 }
 
 /// <summary>Starts a guest from its image. It goes on with its work at once, so nothing undoes this.</summary>

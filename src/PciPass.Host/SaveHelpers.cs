@@ -7,7 +7,7 @@ namespace PciPass.Host;
 
 /// <summary>A program that libxl starts to write a guest's image.</summary>
 /// <param name="Path">Where it is, or what stands in for it.</param>
-/// <param name="IsGuarded">Whether <see cref="SaveGuard"/>'s script stands there.</param>
+/// <param name="IsGuarded">Whether <see cref="SaveGuard"/>'s script stands there, and the pcipass that it asks is there too.</param>
 public sealed record SaveHelper(string Path, bool IsGuarded);
 
 /// <summary>
@@ -37,7 +37,7 @@ public sealed class SaveHelpers(HostSystem host)
                 var path = $"{library}/{folder}/bin/{SaveGuard.Helper}";
                 // /usr/lib/xen-default leads to one that is listed by itself.
                 if (files.ReadLink($"{library}/{folder}") is null && files.Exists(path))
-                    found.Add(new SaveHelper(path, Content(path) is FileContent content && SaveGuard.IsScript(content)));
+                    found.Add(new SaveHelper(path, Content(path) is FileContent content && SaveGuard.ProgramOf(content) is string program && files.Exists(program)));
             }
         }
         return found.ToImmutable();
@@ -80,6 +80,9 @@ public sealed class SaveHelpers(HostSystem host)
         if (files.Exists(kept))
             files.RemoveFile(kept);
     }
+
+    /// <summary>Whether the guard does not stand there, or asks another pcipass.</summary>
+    public bool NeedsInstall(SaveHelper helper, string pcipass) => !helper.IsGuarded || Content(helper.Path) != new FileContent(SaveGuard.ScriptFor(helper.Path, pcipass));
 
     /// <summary>Whether anything of the guard is at or beside the path.</summary>
     public bool HasTrace(SaveHelper helper) => helper.IsGuarded || files.Exists(SaveGuard.KeptPathOf(helper.Path)) || Diverted(helper.Path) == SaveGuard.KeptPathOf(helper.Path);

@@ -195,6 +195,9 @@ public sealed class StepRunner(HostSystem host, TimeSpan? writeDeadline = null, 
 
     void TakeFromPciback(PciAddress address)
     {
+        // A guest that has ended before it let go may run again, with the function by its configuration. pciback lets go of what a guest works with, and only warns.
+        if (xenPlug.HolderOf(address) is string holder)
+            throw new HostFailure($"{holder} has it");
         var driver = DriverOf(address);
         if (driver == DriverName.Pciback && !HasQuarantine)
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using PciPass.Core;
 
 namespace PciPass.Host;
@@ -92,7 +93,7 @@ sealed class XenPlug(HostSystem host, Action<string>? note)
         }
         catch (HostFailure failure) when (failure.Message.Contains($"timed out waiting for DM to remove {id}", StringComparison.Ordinal))
         {
-            throw new HostFailure($"guest {plug.Guest} has not let go of {address} in the ten seconds that xl waits; where it does so later, the same command completes it");
+            throw new GuestHolds($"guest {plug.Guest} has not let go of {address} in the ten seconds that xl waits");
         }
     }
 
@@ -158,6 +159,26 @@ sealed class XenPlug(HostSystem host, Action<string>? note)
         var ask = $"/local/domain/{domId}/{GuestAsk.Ask}";
         if (store.Read(ask) is not null)
             store.Remove(ask);
+    }
+
+    /// <summary>The guest that runs and has a function, in words; null where none has.</summary>
+    public string? HolderOf(PciAddress address)
+    {
+        using var channel = host.ConnectXenstore();
+        if (channel is null)
+            return null;
+        using var store = new Xenstore(channel, host.Clock);
+        return store.Consistent(transaction =>
+        {
+            foreach (var id in store.List("/local/domain/0/backend/pci", transaction))
+            {
+                // A guest that has ended may leave nodes behind.
+                if (int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var domain) && store.Read($"/local/domain/{id}/name", transaction) is string name
+                    && XenReader.ReadAttachments(store, domain, transaction).Any(attachment => attachment.Address == address))
+                    return $"guest {name} (domain {id})";
+            }
+            return null;
+        });
     }
 
     /// <summary>Whether this start of the guest has ended.</summary>

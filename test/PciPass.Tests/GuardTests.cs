@@ -17,6 +17,7 @@ public class GuardTests
     {
         var host = Machines.Make("pinless");
         host.Files.ReplaceFile(Helper, Program);
+        host.Files.ReplaceFile("/usr/sbin/pcipass", []);
         foreach (var command in before.Split("; ", StringSplitOptions.RemoveEmptyEntries))
             Told.By(host, command).Says(0);
         return host;
@@ -92,6 +93,22 @@ public class GuardTests
         host.Faults.FailProgram(Remove, 0, "", times: 1);
         Told.By(host, "guard uninstall").Says(0);
         Assert.Equal(newer, host.Files.ReadAll(Helper)!);
+    }
+
+    /// <summary>A script that asks a pcipass which has moved lets everything pass.</summary>
+    [Fact]
+    public void One_that_asks_a_pcipass_that_is_gone_is_none_and_is_put_there_anew()
+    {
+        var host = Host();
+        host.Files.ReplaceFile(Kept, Program);
+        foreach (var text in (string[])[SaveGuard.ScriptFor(Helper, "/usr/local/sbin/pcipass"), SaveGuard.ScriptFor(Helper, "/usr/local/sbin/pcipass").Split("if [", 2)[0]])
+        {
+            host.Files.ReplaceFile(Helper, Encoding.UTF8.GetBytes(text));
+            Assert.Equal($"{Helper}: not guarded\n", Told.By(host, "guard show").Says(1));
+            Assert.Contains("done: the guard stands", Told.By(host, "guard install").Says(0), StringComparison.Ordinal);
+            Told.By(host, "guard show").Says(0);
+            Assert.Equal(Program, host.Files.ReadAll(Kept)!);
+        }
     }
 
     [Fact]
