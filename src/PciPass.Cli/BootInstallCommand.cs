@@ -28,7 +28,7 @@ static class BootInstallCommand
             return ExitCode.Refused;
         }
         var program = session.Host.ProgramPath;
-        if (!program.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '-' or '_' or '+'))
+        if (!ShellWord.IsPlain(program))
         {
             Messages.Write(session.Terminal, "pcipass cannot be run from where it is when the host starts", "program-path", $"its path is {program}", "install it to /usr/local/sbin/pcipass, and run it from there");
             return ExitCode.Refused;

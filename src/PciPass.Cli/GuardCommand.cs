@@ -39,7 +39,7 @@ static class GuardCommand
         if (!dryRun && RestoreCommand.RefusesUser(session, $"{verb} the guard"))
             return ExitCode.Refused;
         var pcipass = session.Host.ProgramPath;
-        if (verb == "install" && !SaveGuard.IsPlain(pcipass))
+        if (verb == "install" && !ShellWord.IsPlain(pcipass))
         {
             Messages.Write(session.Terminal, "the guard cannot call pcipass where it is", "program-path", $"its path is {pcipass}", "install it to /usr/local/sbin/pcipass, and run it from there");
             return ExitCode.Refused;

@@ -18,8 +18,8 @@ public static class SaveGuard
 
     const string FirstLines = "#!/bin/sh\n# pcipass guard: ";
 
-    /// <summary>Where the program that it stands in for is kept: beside it, by the ending that dpkg-divert(1) gives by itself.</summary>
-    public static string KeptPathOf(string path) => $"{path}.distrib";
+    /// <summary>Where the program that it stands in for is kept: beside it, under a name that nobody else gives to a file.</summary>
+    public static string KeptPathOf(string path) => $"{path}.pcipass-kept";
 
     /// <summary>Whether a file is what <see cref="ScriptFor"/> writes, of this version or another.</summary>
     public static bool IsScript(FileContent content) => content.Text.StartsWith(FirstLines, StringComparison.Ordinal);
@@ -44,7 +44,4 @@ public static class SaveGuard
     /// <summary>Which pcipass a script asks; null where it is no such script, or asks none.</summary>
     public static string? ProgramOf(FileContent content) => !IsScript(content) ? null
         : content.Text.Split('\n').Select(line => line.Trim().Split(' ')).FirstOrDefault(words => words is [['/', ..], "guard", "ask", ..])?[0];
-
-    /// <summary>Whether a path can stand in the script as it is, without quotes.</summary>
-    public static bool IsPlain(string path) => path.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '-' or '_' or '+');
 }

@@ -85,7 +85,7 @@ public sealed class SaveHelpers(HostSystem host)
     public bool NeedsInstall(SaveHelper helper, string pcipass) => !helper.IsGuarded || Content(helper.Path) != new FileContent(SaveGuard.ScriptFor(helper.Path, pcipass));
 
     /// <summary>Whether anything of the guard is at or beside the path.</summary>
-    public bool HasTrace(SaveHelper helper) => helper.IsGuarded || files.Exists(SaveGuard.KeptPathOf(helper.Path)) || Diverted(helper.Path) == SaveGuard.KeptPathOf(helper.Path);
+    public bool HasTrace(SaveHelper helper) => (Content(helper.Path) is FileContent content && SaveGuard.IsScript(content)) || files.Exists(SaveGuard.KeptPathOf(helper.Path)) || Diverted(helper.Path) == SaveGuard.KeptPathOf(helper.Path);
 
     string? Diverted(string path) => files.ReadAll("/var/lib/dpkg/diversions") is byte[] list ? Diversions.Find(Encoding.UTF8.GetString(list), path) : null;
 

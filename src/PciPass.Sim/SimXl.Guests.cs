@@ -1,7 +1,4 @@
-using System.Globalization;
-using System.Runtime.CompilerServices;
 using PciPass.Core;
-using PciPass.Host;
 
 namespace PciPass.Sim;
 

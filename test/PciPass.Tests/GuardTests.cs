@@ -9,7 +9,7 @@ namespace PciPass.Tests;
 /// <summary>What has Xen ask before others' commands save a guest. That libxl does ask, and leaves the guest as it was, is the lab's to show.</summary>
 public class GuardTests
 {
-    const string Helper = "/usr/lib/xen-4.17/bin/libxl-save-helper", Kept = $"{Helper}.distrib";
+    const string Helper = "/usr/lib/xen-4.17/bin/libxl-save-helper", Kept = $"{Helper}.pcipass-kept";
 
     static readonly byte[] Program = [0x7f, (byte)'E', (byte)'L', (byte)'F', 0, 255, 10];
 
@@ -126,6 +126,8 @@ public class GuardTests
     {
         var host = Host("guard install");
         host.Files.RemoveFile(Kept);
+        Assert.Contains("install Xen's programs again", Told.By(host, "guard uninstall").Says(3), StringComparison.Ordinal);
+        host.Files.RemoveFile("/usr/sbin/pcipass");
         Assert.Contains("install Xen's programs again", Told.By(host, "guard uninstall").Says(3), StringComparison.Ordinal);
         host = Machines.Make("pinless");
         Assert.Contains("[no-helper]", Told.By(host, "guard install").Says(1), StringComparison.Ordinal);

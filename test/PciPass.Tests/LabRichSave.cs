@@ -113,6 +113,6 @@ public sealed partial class LabRich
             Host.Run("xl destroy guard1; rm -f /tmp/guard1 /tmp/guard1.pcipass /tmp/here");
             Host.Pcipass("guard uninstall").Exits(0).Says("/usr/lib/xen-4.17/bin/libxl-save-helper is Xen's own again");
         }
-        Host.Run("ls /usr/lib/xen-4.17/bin/libxl-save-helper.distrib").Exits(1);
+        Host.Run("ls /usr/lib/xen-4.17/bin/libxl-save-helper.pcipass-kept").Exits(1);
     }
 }
